@@ -1,0 +1,157 @@
+"""Logarithms of rationals and of symbols, exactly: linear combinations of logarithms of irreducible factors.
+
+Logarithms of distinct primes are linearly independent over the rationals, and logarithms of distinct irreducible
+polynomials over the rational functions; so two such combinations are equal as numbers (as functions, for positive
+arguments) exactly when they have equal coefficients. Entropies and cross entropies are then decided by ``==``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flint
+import numpy as np
+
+from ddfm_theory.arrays.roundoff import Rounded
+from ddfm_theory.arrays.symbol import Symbol, to_sympy
+
+
+class Log:
+    """A combination ``sum_f coefficient_f log|f|`` over irreducible factors f (primes, or monic-free polynomials)."""
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: dict[str, tuple[Any, Any]]) -> None:
+        self.terms = terms  # the factor's text -> (factor, coefficient)
+
+    @classmethod
+    def of(cls, value: Any) -> Log:
+        """Return log(value) for a positive rational or a nonzero symbol (read as positive: a recorded hypothesis)."""
+        if isinstance(value, Symbol):
+            quotient: Log = cls._polynomial(value.numerator) - cls._polynomial(value.denominator)
+            return quotient
+        fraction = flint.fmpq(value)
+        if fraction <= 0:
+            raise ValueError(f"value of a logarithm must be positive, was {fraction}")
+        difference: Log = cls._integer(fraction.p) - cls._integer(fraction.q)
+        return difference
+
+    @classmethod
+    def _integer(cls, value: Any) -> Log:
+        factors = [] if value == 1 else value.factor()
+        return cls({str(prime): (prime, flint.fmpq(power)) for prime, power in factors})
+
+    @classmethod
+    def _polynomial(cls, polynomial: Any) -> Log:
+        if polynomial.is_zero():
+            raise ValueError("value of a logarithm must be positive, was the symbol 0")
+        content, factors = polynomial.factor()
+        terms = {str(factor): (factor, flint.fmpq(power)) for factor, power in factors}
+        whole: Log = cls(terms) + cls.of(abs(flint.fmpq(content)))
+        return whole
+
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, Log):
+            return self if _is_zero(other) else NotImplemented
+        terms = dict(self.terms)
+        for name, (factor, coefficient) in other.terms.items():
+            terms[name] = (factor, terms[name][1] + coefficient if name in terms else coefficient)
+        return Log({name: pair for name, pair in terms.items() if not _is_zero(pair[1])})
+
+    def __mul__(self, scale: Any) -> Any:
+        if isinstance(scale, Log):
+            return NotImplemented
+        if _is_zero(scale):
+            return Log({})
+        return Log({name: (factor, coefficient * scale) for name, (factor, coefficient) in self.terms.items()})
+
+    def __truediv__(self, scale: Any) -> Any:
+        return self * (flint.fmpq(1) / scale)
+
+    def __neg__(self) -> Any:
+        return self * flint.fmpq(-1)
+
+    def __sub__(self, other: Any) -> Any:
+        return self + (-other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __eq__(self, other: object) -> bool:
+        difference = self - other
+        return isinstance(difference, Log) and not difference.terms
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted((name, str(pair[1])) for name, pair in self.terms.items())))
+
+    def sign(self) -> int:
+        """Return the sign, decided by interval arithmetic of as many digits as it takes (rationals only)."""
+        if not self.terms:
+            return 0
+        precision = 64
+        while True:
+            with flint.ctx.workprec(precision):
+                total = sum((flint.arb(c) * flint.arb(f).log() for f, c in self.terms.values()), flint.arb(0))
+            if total > 0 or total < 0:
+                return 1 if total > 0 else -1
+            precision *= 2  # it ends: the combination is nonzero by independence
+
+    def __lt__(self, other: Any) -> bool:
+        return bool((self - other).sign() < 0)
+
+    def __le__(self, other: Any) -> bool:
+        return bool((self - other).sign() <= 0)
+
+    def __gt__(self, other: Any) -> bool:
+        return bool((self - other).sign() > 0)
+
+    def __ge__(self, other: Any) -> bool:
+        return bool((self - other).sign() >= 0)
+
+    def __float__(self) -> float:
+        return float(sum((flint.arb(c) * flint.arb(f).log() for f, c in self.terms.values()), flint.arb(0)))
+
+    def __abs__(self) -> Any:
+        return self if self.sign() >= 0 else -self
+
+    def _sympy_(self) -> Any:
+        import sympy
+
+        parts = (
+            (to_sympy(Symbol(f, f.context().constant(1)) if hasattr(f, "context") else f), to_sympy(c))
+            for f, c in self.terms.values()
+        )
+        return sympy.Add(*(coefficient * sympy.log(factor) for factor, coefficient in parts))
+
+    def __repr__(self) -> str:
+        return " + ".join(f"({c}) log({name})" for name, (_, c) in sorted(self.terms.items())) or "0"
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, (int, flint.fmpq, Symbol)) and bool(value == 0)
+
+
+def log(values: Any) -> Any:
+    """Return the natural logarithm entrywise: of floats by their namespace, of exact entries as :class:`Log`.
+
+    Args:
+        values: positive entries, any shape, any number system.
+
+    Raises:
+        ValueError: an entry is not positive; an infinite value is refused, not returned.
+    """
+    from ddfm_theory.arrays.systems import as_array, is_object, namespace
+
+    if not is_object(values):
+        if bool((values <= 0).any()):
+            raise ValueError("values of a logarithm must be positive, one was not: its infinite value is refused")
+        return namespace(values).log(values)
+    values = as_array(values)
+    bounded = any(isinstance(entry, Rounded) for entry in values.flat)
+    out = np.empty(values.shape, dtype=object)
+    for index in np.ndindex(values.shape):
+        entry = Rounded.of(values[index]) if bounded else values[index]
+        out[index] = entry.log() if hasattr(entry, "log") else Log.of(entry)
+    return out

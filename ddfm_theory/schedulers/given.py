@@ -1,0 +1,303 @@
+"""Schedules that are given: tables of steps, autoregression, values, one a position, a user's convex weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import flint
+import numpy as np
+
+from ddfm_theory.arrays import (
+    Array,
+    asarray,
+    from_sympy,
+    full,
+    is_object,
+    is_symbolic,
+    namespace,
+    nonnegative,
+    pmf,
+    positive_int,
+    stack,
+)
+
+if TYPE_CHECKING:
+    import sympy
+
+
+from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
+
+
+class Steps(Scheduler):
+    r"""A schedule of discrete time, given by its values: row t of a table is :math:`\kappa_t`, t = 0, ..., T.
+
+    Args:
+        table: shape (T + 1, N), from a row of zeros to a row of ones, each column nondecreasing, in any number system.
+            Symbols are taken as they are (their order is a recorded hypothesis).
+
+    Raises:
+        ValueError: another shape, wrong end points, a column that falls, or values outside [0, 1].
+    """
+
+    def __init__(self, table: Any) -> None:
+        self.table = nonnegative(table, "table")
+        if self.table.ndim != 2 or self.table.shape[0] < 2 or self.table.shape[1] < 1:
+            raise ValueError(f"table must have shape (T + 1, N), T and N at least 1, was {tuple(self.table.shape)}")
+        for row, value in ((0, 0), (-1, 1)):
+            if not bool((self.table[row] == value).all()):
+                raise ValueError(f"table must be {value} in row {row}, was {self.table[row]}")
+        if not is_symbolic(self.table) and bool((self.table[1:] < self.table[:-1]).any()):
+            raise ValueError("table must be nondecreasing in t, but a column falls")
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps T."""
+        return int(self.table.shape[0]) - 1
+
+    def kappa(self, t: Any, length: int) -> Array:
+        """Return row t of the table, shape (length,).
+
+        Raises:
+            ValueError: t is not an integer in 0..T, or the table has another length.
+        """
+        row = positive_int(t, "t", 0, self.steps)
+        if length != self.table.shape[1]:
+            raise ValueError(f"length must be the table's {self.table.shape[1]}, was {length}")
+        return self.table[row]
+
+    def kappa_dot(self, t: Any, length: int) -> Array:
+        """Raise ValueError: discrete time has no derivative."""
+        raise ValueError(f"scheduler must have a derivative in continuous time, was {type(self).__name__}: use steps")
+
+    def __repr__(self) -> str:
+        return f"Steps({self.steps} steps, {self.table.shape[1]} positions)"
+
+
+class Autoregressive(Scheduler):
+    r"""Autoregression as the degenerate schedule :math:`\kappa_t^i = 1[t \ge i]`: step t reveals one position.
+
+    Args:
+        order: the positions 0, ..., N - 1 in the order in which they are revealed; None is left to right.
+
+    Raises:
+        ValueError: ``order`` is not a permutation.
+    """
+
+    def __init__(self, order: Sequence[int] | None = None) -> None:
+        self.order = None if order is None else tuple(int(i) for i in order)
+        if self.order is not None and (not self.order or sorted(self.order) != list(range(len(self.order)))):
+            raise ValueError(f"order must be a permutation of 0..N-1, was {order!r}")
+
+    def positions(self, length: int) -> tuple[int, ...]:
+        """Return the positions in the order of their steps."""
+        if self.order is not None and len(self.order) != length:
+            raise ValueError(f"length must be the order's {len(self.order)}, was {length}")
+        return self.order or tuple(range(positive_int(length, "length")))
+
+    def kappa(self, t: Any, length: int) -> Array:
+        """Return 1 at the first t positions of the order and 0 at the rest, exact integers, shape (length,).
+
+        Raises:
+            ValueError: t is not an integer in 0..length.
+        """
+        revealed = self.positions(length)[: positive_int(t, "t", 0, length)]
+        return asarray([int(i in revealed) for i in range(length)], "kappa")
+
+    def kappa_dot(self, t: Any, length: int) -> Array:
+        """Raise ValueError: the schedule jumps."""
+        raise ValueError("scheduler must have a derivative in continuous time, was Autoregressive: it jumps; use steps")
+
+    def __repr__(self) -> str:
+        return f"Autoregressive({list(self.order) if self.order else ''})"
+
+
+class Given(Scheduler):
+    r"""Schedule values as numbers or symbols, whatever t: one proof for every schedule at once.
+
+    Args:
+        kappa: one value, or one a position; any number system, SymPy expressions too.
+        kappa_dot: likewise the derivatives; None where continuous time is not asked for.
+    """
+
+    def __init__(self, kappa: Any, kappa_dot: Any = None) -> None:
+        self._kappa = nonnegative(kappa, "kappa")
+        if not is_symbolic(self._kappa) and bool((self._kappa > 1).any()):
+            raise ValueError(f"kappa must be at most 1, was {kappa}")
+        self._kappa_dot = None if kappa_dot is None else asarray(kappa_dot, "kappa_dot")
+
+    def kappa(self, t: Any, length: int) -> Array:
+        """Return the given values, shape (length,), whatever ``t``."""
+        return _per_position(self._kappa, length, "kappa")
+
+    def kappa_dot(self, t: Any, length: int) -> Array:
+        """Return the given derivatives, shape (length,), whatever ``t``."""
+        if self._kappa_dot is None:
+            raise ValueError("kappa_dot must be given where a derivative is asked for")
+        return _per_position(self._kappa_dot, length, "kappa_dot")
+
+    def __repr__(self) -> str:
+        return f"Given({self._kappa}, {self._kappa_dot})"
+
+
+def _per_position(values: Array, length: int, name: str) -> Array:
+    if values.ndim == 0:
+        return spread(number(values), length, values)
+    if tuple(values.shape) != (length,):
+        raise ValueError(f"{name} must have one value or {length}, had shape {tuple(values.shape)}")
+    return values
+
+
+class PerPosition(Scheduler):
+    """A schedule of its own at every position.
+
+    Args:
+        schedulers: one continuous-time scheduler a position, each read as a sequence of length one.
+    """
+
+    def __init__(self, schedulers: Sequence[Scheduler]) -> None:
+        if not schedulers or not all(isinstance(s, Scheduler) and s.bases is None for s in schedulers):
+            raise ValueError("schedulers must be a nonempty sequence of two-base schedulers")
+        self.schedulers = tuple(schedulers)
+        degrees = [s.degree for s in self.schedulers]
+        self.degree = None if None in degrees else max(d for d in degrees if d is not None)
+
+    def _gather(self, method: str, argument: Any, length: int) -> list[Any]:
+        if length != len(self.schedulers):
+            raise ValueError(f"length must be the number of schedulers {len(self.schedulers)}, was {length}")
+        return [getattr(s, method)(argument, 1)[0] for s in self.schedulers]
+
+    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return each position's own formula."""
+        return tuple(self._gather("formula", t, length))
+
+    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return each position's own inverse."""
+        return tuple(self._gather("inverse_formula", kappa, length))
+
+    def breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
+        """Return the breakpoints of all positions."""
+        return tuple(sorted({point for s in self.schedulers for point in s.breakpoints(1)}))
+
+    def _values(self, time: Array, length: int) -> Array:
+        return _stack_numbers(self._gather("kappa", time, length))
+
+    def _slopes(self, time: Array, length: int) -> Array:
+        return _stack_numbers(self._gather("kappa_dot", time, length))
+
+    def __repr__(self) -> str:
+        return f"PerPosition({list(self.schedulers)})"
+
+
+def _stack_numbers(numbers: list[Any]) -> Array:
+    return (
+        np.array(numbers, dtype=object)
+        if isinstance(numbers[0], flint.fmpq)
+        else stack([asarray(number, "kappa") for number in numbers])
+    )
+
+
+class Convex(Scheduler):
+    r"""A user's own convex weights over any number of base pmfs.
+
+    .. math:: p_t(x^i \mid x_0, x_1) = \sum_j \kappa_t^{i,j} w^j(x^i \mid x_0^i, x_1^i), \quad
+        w^1 = \delta_{x_0},\ w^J = \delta_{x_1}.
+
+    Args:
+        weights: J SymPy expressions in ``variable`` (each one expression, or a sequence of one a position), or a
+            function t -> (J,) or (J, N) array.
+        bases: the pmfs between the end points, shape (J - 2, d), or (J - 2, d, d, d) with axes x0, x1, x; None where
+            J = 2.
+        variable: the SymPy symbol of time, where the weights are expressions.
+        weights_dot: for weights that are a function, their derivative; None where it is not needed.
+        grid: the number of equal steps at which the laws of a schedule are checked.
+
+    Raises:
+        ValueError: weights that are not convex, wrong end points, or a last row that falls, with the time where.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Any] | Callable[[Any], Any],
+        bases: Any = None,
+        *,
+        variable: sympy.Symbol | None = None,
+        weights_dot: Callable[[Any], Any] | None = None,
+        grid: int = 32,
+    ) -> None:
+        if not callable(weights) and variable is None:
+            raise ValueError("variable must be the SymPy symbol of time where weights are expressions, was None")
+        self._weights, self._weights_dot, self.variable = weights, weights_dot, variable
+        self.bases = None if bases is None else pmf(bases, "bases", axis=-1)
+        self._check(positive_int(grid, "grid"))
+
+    def _rows(self, t: Any, order: int) -> Array:
+        if callable(self._weights):
+            function = self._weights if order == 0 else self._weights_dot
+            if function is None:
+                raise ValueError("weights_dot must be given where a derivative is asked for")
+            return asarray(function(t), "weights")
+        return self._substitute(moment(t), order)
+
+    def _substitute(self, time: Array, order: int) -> Array:
+        import sympy
+
+        from ddfm_theory.arrays import to_sympy
+
+        exact = is_object(time)
+        moment = to_sympy(time) if exact else sympy.Float(float(time), 17)
+        rows = sympy.Array(list(self._weights)).applyfunc(  # type: ignore[arg-type]
+            lambda entry: (sympy.diff(entry, self.variable, order) if order else entry).subs(self.variable, moment)
+        )
+        if exact:
+            return from_sympy(rows)
+        return namespace(time).asarray(np.array(rows.tolist(), dtype=np.float64))
+
+    def _check(self, grid: int) -> None:
+        last = None
+        middle = 0 if self.bases is None else int(self.bases.shape[0])
+        exact = not callable(self._weights)
+        for step in range(grid + 1):
+            t = Fraction(step, grid) if exact else step / grid
+            try:
+                rows = pmf(self._float(t), f"weights at t = {t}", axis=0)
+            except ValueError as error:
+                raise ValueError(f"weights must be convex: {error}") from None
+            if rows.shape[0] != middle + 2:
+                raise ValueError(
+                    f"weights must have {middle + 2} rows for {middle} bases between the ends, had {rows.shape[0]}"
+                )
+            end = {0: 0, grid: rows.shape[0] - 1}.get(step)
+            if end is not None and bool((np.abs(rows[end] - 1) > 1e-12 * grid).any()):
+                raise ValueError(f"weights must be one on base {end} at t = {t}, were {rows[end]}")
+            if last is not None and bool((rows[-1] < last).any()):
+                raise ValueError(f"weights must have a last row that never falls, it falls before t = {t}")
+            last = rows[-1]
+
+    def _float(self, t: Any) -> np.ndarray:
+        from ddfm_theory.arrays import to_float
+
+        rows = self._rows(float(t), 0)
+        return to_float(rows)
+
+    def weights(self, t: Any, length: int) -> Array:
+        """Return the given weights, shape (J, length)."""
+        rows = self._rows(t, 0)
+        return rows if rows.ndim == 2 else rows[:, None] * full((1, length), 1, rows)
+
+    def weights_dot(self, t: Any, length: int) -> Array:
+        """Return the derivative of the weights, shape (J, length)."""
+        rows = self._rows(t, 1)
+        return rows if rows.ndim == 2 else rows[:, None] * full((1, length), 1, rows)
+
+    def kappa(self, t: Any, length: int) -> Array:
+        """Return the last row of the weights, shape (length,)."""
+        return self.weights(t, length)[-1]
+
+    def kappa_dot(self, t: Any, length: int) -> Array:
+        """Return the derivative of the last row, shape (length,)."""
+        return self.weights_dot(t, length)[-1]
+
+    def __repr__(self) -> str:
+        return f"Convex({self._weights}, bases={None if self.bases is None else tuple(self.bases.shape)})"

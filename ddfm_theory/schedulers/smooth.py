@@ -1,0 +1,217 @@
+"""Schedules with a formula in t: polynomial, linear, cosine, windowed."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import flint
+import numpy as np
+
+from ddfm_theory.arrays import (
+    Array,
+    from_sympy,
+    full,
+    is_object,
+    namespace,
+    stack,
+)
+
+if TYPE_CHECKING:
+    import sympy
+
+
+from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
+
+
+class Polynomial(Scheduler):
+    r""":math:`\kappa_t^i = t^n` at every position.
+
+    Args:
+        exponent: n > 0; an integer works in every number system, a fraction among floats only.
+    """
+
+    def __init__(self, exponent: int | Fraction | float = 2) -> None:
+        if isinstance(exponent, bool) or not isinstance(exponent, (int, float, Fraction)) or not exponent > 0:
+            raise ValueError(f"exponent must be a positive number, was {exponent!r}")
+        self.exponent = int(exponent) if exponent == int(exponent) else exponent
+        self.degree = self.exponent if isinstance(self.exponent, int) else None
+
+    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return t^n at every position."""
+        import sympy
+
+        return (t ** sympy.nsimplify(self.exponent),) * length
+
+    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return kappa^(1/n) at every position."""
+        import sympy
+
+        return (kappa ** (1 / sympy.nsimplify(self.exponent)),) * length
+
+    def _power(self, time: Array, exponent: Any) -> Any:
+        if isinstance(exponent, int):
+            return number(time) ** exponent if exponent else 1
+        if is_object(time):
+            if time == 0 or time == 1:
+                return number(time)
+            raise ValueError(f"t must be a float where the exponent {self.exponent} is no integer, was {time}")
+        return time ** float(exponent)
+
+    def _values(self, time: Array, length: int) -> Array:
+        return spread(self._power(time, self.exponent), length, time)
+
+    def _slopes(self, time: Array, length: int) -> Array:
+        if self.exponent < 1 and time == 0:
+            raise ValueError(f"t must be positive where the derivative of t^{self.exponent} is infinite, was 0")
+        exact = is_object(time)
+        scale = (
+            flint.fmpq(Fraction(self.exponent).numerator, Fraction(self.exponent).denominator)
+            if exact
+            else float(self.exponent)
+        )
+        return spread(self._power(time, self.exponent - 1) * scale, length, time)
+
+    def __repr__(self) -> str:
+        return f"Polynomial({self.exponent})"
+
+
+class Linear(Polynomial):
+    r""":math:`\kappa_t^i = t` at every position."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def __repr__(self) -> str:
+        return "Linear()"
+
+
+class Cosine(Scheduler):
+    r""":math:`\kappa_t^i = 1 - \cos(\pi t / 2)`: the share of masks falls as a quarter cosine.
+
+    Among exact entries only the times of rational cosine (0, 2/3, 1) are served; give others as ``Given`` values or as
+    a SymPy symbol.
+    """
+
+    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return 1 - cos(pi t / 2) at every position."""
+        import sympy
+
+        return (1 - sympy.cos(sympy.pi * t / 2),) * length
+
+    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return (2 / pi) arccos(1 - kappa) at every position."""
+        import sympy
+
+        return (2 * sympy.acos(1 - kappa) / sympy.pi,) * length
+
+    def _exact(self, time: Array, order: int) -> Any:
+        import sympy
+
+        t = sympy.Symbol("t", real=True)
+        expression = sympy.diff(self.formula(t, 1)[0], t, order) if order else self.formula(t, 1)[0]
+        value = expression.subs(t, sympy.Rational(str(number(time))))
+        if not value.is_Rational:
+            raise ValueError(f"t must have a rational cosine among exact entries, was {time}: {value}; use Given")
+        return from_sympy(value)
+
+    def _values(self, time: Array, length: int) -> Array:
+        if is_object(time):
+            return spread(self._exact(time, 0), length, time)
+        xp = namespace(time)
+        value = 2 * xp.sin(time * (math.pi / 4)) ** 2  # 1 - cos(a) without cancellation near t = 0
+        return spread(xp.where(time == 1, time, value), length, time)
+
+    def _slopes(self, time: Array, length: int) -> Array:
+        if is_object(time):
+            return spread(self._exact(time, 1), length, time)
+        return spread(namespace(time).sin(time * (math.pi / 2)) * (math.pi / 2), length, time)
+
+    def __repr__(self) -> str:
+        return "Cosine()"
+
+
+class Windowed(Scheduler):
+    r"""Ramps that start one after the other: from all positions at once to one position at a time.
+
+    .. math:: \kappa_t^i = \mathrm{clip}\big((t - i\,\ell(1-w)) / \ell, 0, 1\big), \quad \ell = 1/(1 + (N-1)(1-w)),
+
+    with positions i = 0, ..., N - 1. At overlap w = 1 all positions rise together (linear); at w = 0 position i
+    rises in [i/N, (i+1)/N] alone.
+
+    Args:
+        overlap: w in [0, 1]; a rational (``Fraction`` or int) for exact values.
+    """
+
+    degree = 1
+
+    def __init__(self, overlap: Any) -> None:
+        self.overlap = _unit(overlap, "overlap")
+
+    def _stride(self, like: Array) -> Any:
+        from ddfm_theory.arrays import cast
+
+        return number(1 - cast(self.overlap, like, "overlap"))
+
+    def _progress(self, time: Array, length: int) -> tuple[Array, Any]:
+        """Return (t - start_i) / width per position, not clipped, and 1 / width."""
+        stride = self._stride(time)
+        speed = 1 + (length - 1) * stride
+        steps = (
+            stack([spread(i, 1, time)[0] * stride for i in range(length)])
+            if not is_object(time)
+            else np.array([flint.fmpq(i) * stride for i in range(length)], dtype=object)
+        )
+        return number(time) * speed - steps, speed
+
+    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return the clipped ramps, as SymPy Min and Max."""
+        import sympy
+
+        w = sympy.nsimplify(str(self.overlap[()]))
+        width = 1 / (1 + (length - 1) * (1 - w))
+        return tuple(sympy.Max(0, sympy.Min(1, (t - i * width * (1 - w)) / width)) for i in range(length))
+
+    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return start_i + kappa width."""
+        import sympy
+
+        w = sympy.nsimplify(str(self.overlap[()]))
+        width = 1 / (1 + (length - 1) * (1 - w))
+        return tuple(i * width * (1 - w) + kappa * width for i in range(length))
+
+    def breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
+        """Return the starts and ends of the ramps inside (0, 1)."""
+        stride = 1 - _plain(self.overlap)
+        speed = 1 + (length - 1) * stride
+        ends = {i * stride / speed for i in range(length)} | {(i * stride + 1) / speed for i in range(length)}
+        return tuple(sorted(end for end in ends if 0 < end < 1))
+
+    def _values(self, time: Array, length: int) -> Array:
+        xp = namespace(time)
+        progress, _ = self._progress(time, length)
+        zero, one = full((), 0, progress), full((), 1, progress)
+        if bool(time == 1):
+            return progress * 0 + number(one)
+        return xp.where(progress < 0, zero, xp.where(progress > 1, one, progress))
+
+    def _slopes(self, time: Array, length: int) -> Array:
+        progress, speed = self._progress(time, length)
+        rising = (progress > 0) if bool(time == 1) else (progress >= 0) & (progress < 1)
+        return namespace(time).where(rising, full((), 1, progress), full((), 0, progress)) * speed
+
+    def __repr__(self) -> str:
+        return f"Windowed({_plain(self.overlap)})"
+
+
+def _unit(value: Any, name: str) -> Array:
+    try:
+        return moment(value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("t must", f"{name} must", 1)) from None
+
+
+def _plain(value: Array) -> Any:
+    entry = value[()]
+    return Fraction(int(entry.p), int(entry.q)) if isinstance(entry, flint.fmpq) else float(entry)

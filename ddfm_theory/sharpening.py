@@ -1,0 +1,100 @@
+r"""Sharpening a law: temperature, nucleus, greedy; and the geometric mixture that averaging logits gives.
+
+Sharpening does not commute with mixing (theory: C16): sharpen after mixing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import flint
+import numpy as np
+
+from ddfm_theory.arrays import (
+    Array,
+    asarray,
+    cast,
+    full,
+    is_object,
+    log,
+    namespace,
+    positive_int,
+    ratio,
+    refuse,
+    to_float,
+    total,
+)
+from ddfm_theory.decentralization import mix
+
+
+def temperature(law: Array, inverse: Any) -> Array:
+    r"""Return the sharpened law :math:`p^{1/T} / \sum p^{1/T}`.
+
+    Args:
+        law: shape (..., d).
+        inverse: 1 / T > 0; an integer where entries are exact.
+    """
+    powered = law ** positive_int(inverse, "inverse") if is_object(law) else law ** float(inverse)
+    return ratio(powered, total(powered, law.ndim - 1)[..., None])
+
+
+def nucleus(law: Array, mass: Any) -> Array:
+    """Return the law kept to the fewest largest tokens of at least ``mass``, renormalized (lowest index first).
+
+    Args:
+        law: one law, shape (d,).
+        mass: the nucleus mass p in (0, 1].
+
+    Raises:
+        ValueError: symbols, which have no order.
+    """
+    refuse("sharpening.nucleus", law, "law")
+    order = np.argsort(-(law if is_object(law) else to_float(law)), kind="stable")
+    kept, held = full(tuple(law.shape), 0, law), full((1,), 0, law)[0]
+    limit = cast(asarray(mass, "mass"), law, "mass")
+    for token in order:
+        if bool(held >= limit):
+            break
+        kept[int(token)] = law[int(token)]
+        held = held + law[int(token)]
+    return ratio(kept, total(kept, 0))
+
+
+def greedy(law: Array) -> Array:
+    """Return the point mass at the most likely token, the lowest index on ties: (d,) to (d,)."""
+    refuse("sharpening.greedy", law, "law")
+    best = int(np.argmax(law if is_object(law) else to_float(law)))
+    out = full(tuple(law.shape), 0, law)
+    out[best] = full((1,), 1, law)[0]
+    return out
+
+
+def geometric_mixture(router: Array, laws: Array) -> Array:
+    r"""Return the geometric mixture :math:`\prod_k p_k^{r_k} / Z`, what averaging logits gives (not a mixture of laws).
+
+    Args:
+        router: r, shape (K,).
+        laws: p_k > 0, shape (K, d).
+
+    Raises:
+        ValueError: exact entries whose powers are irrational.
+    """
+    if not is_object(laws):
+        xp = namespace(laws)
+        powered = xp.exp(mix(router, log(laws)))
+        return ratio(powered, total(powered, 0))
+    odds = [_rational_power([laws[k, x] / laws[k, -1] for k in range(len(laws))], router) for x in range(laws.shape[1])]
+    powered = asarray(odds, "laws")
+    return ratio(powered, total(powered, 0))
+
+
+def _rational_power(bases: Sequence[Any], exponents: Array) -> Any:
+    """Return prod_k bases_k^exponents_k where it is rational."""
+    common = math.lcm(*(int(e.q) for e in exponents))
+    value = math.prod((b ** int((e * common).p) for b, e in zip(bases, exponents, strict=True)), start=flint.fmpq(1))
+    roots = [part.root(common) for part in (value.p, value.q)]
+    if roots[0] ** common != value.p or roots[1] ** common != value.q:
+        raise ValueError(f"laws must have a rational geometric mixture among exact entries, had {value}^(1/{common})")
+    return flint.fmpq(roots[0], roots[1])

@@ -1,0 +1,1 @@
+"""What others test with: Hypothesis strategies for pmfs, couplings, schedules and decentralized systems."""

@@ -1,0 +1,309 @@
+r"""Probability velocities that generate the paths, in continuous and in discrete time.
+
+Conditional, per position, with :math:`\ell` the pivot [Gat et al., Theorem 3]:
+
+.. math:: u(x, z) = \sum_j a^j w^j(x) + b\, \delta_z(x), \quad
+    a^j = \dot\kappa^j - \kappa^j \dot\kappa^\ell / \kappa^\ell, \quad b = \dot\kappa^\ell / \kappa^\ell,
+
+marginal by the posterior of the coupling [Theorem 2]. **A step is the same formula** with the increment
+:math:`\kappa' - \kappa` in place of the derivative. The flux :math:`p_t(z) u(x, z)` is formed first, a polynomial, and
+divided once, last: so the autoregressive schedule meets no 0/0, and t = 1 is an exact limit for every source.
+
+References:
+    Gat et al., "Discrete Flow Matching", NeurIPS 2024, arXiv 2407.15595, Theorems 2 and 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ddfm_theory.arrays import (
+    Array,
+    cast,
+    full,
+    gather,
+    index_like,
+    is_object,
+    is_symbolic,
+    namespace,
+    nonnegative,
+    outer,
+    ratio,
+    tokens,
+    total,
+)
+from ddfm_theory.couplings import AnyCoupling, MaskedCoupling
+from ddfm_theory.flux import choose_pivot, conditional_velocity, flux_kernels
+from ddfm_theory.paths import (
+    base_pmfs,
+    conditional_path,
+    has_table,
+    mask_factors,
+    mask_weights_at,
+    schedule,
+    schedule_dot,
+)
+from ddfm_theory.schedulers import Scheduler
+
+__all__ = [
+    "backward_velocity",
+    "choose_pivot",
+    "combine",
+    "conditional_velocity",
+    "corrector_velocity",
+    "marginal_velocity",
+    "step_backward_velocity",
+    "step_velocity",
+    "step_velocity_at",
+    "velocity_at",
+    "velocity_conditions",
+]
+
+
+def _refuse_undetermined(weights: Array, slopes: Array, t: Any) -> None:
+    """Refuse t = 1 where first derivatives leave the limit open: three or more bases, several zeros or a double one."""
+    if weights.shape[0] < 3 or is_symbolic(weights) or not bool(nonnegative(t, "t") == 1):
+        return
+    for i in range(weights.shape[1]):
+        zeros = [j for j in range(weights.shape[0] - 1) if bool(weights[j, i] == 0)]
+        if len(zeros) > 1 or any(bool(slopes[j, i] == 0) for j in zeros):
+            raise ValueError(
+                f"t must be below 1 where weights {zeros} vanish together or to second order at position {i}"
+            )
+
+
+def _velocity(
+    coupling: AnyCoupling, scheduler: Scheduler, weights: Array, slopes: Array, pivot: Sequence[int] | None
+) -> Array:
+    """Return the marginal velocity for given weights (J, N) and slopes (J, N), derivatives or increments."""
+    if pivot is None and isinstance(coupling, MaskedCoupling) and has_table(coupling, scheduler) and _rises(slopes):
+        return _unmasking_velocity(coupling, weights[-1], slopes[-1])
+    pivot = choose_pivot(weights, slopes) if pivot is None else pivot
+    bases = base_pmfs(coupling, scheduler)
+    kernels = [conditional_path(weights[:, i], bases) for i in range(coupling.length)]
+    fluxes = flux_kernels(weights, slopes, bases, pivot)
+    path = coupling.contract(kernels)
+    out = full((*path.shape, coupling.length, coupling.size), 0, coupling.like)
+    for i in range(coupling.length):
+        flux = coupling.contract([*kernels[:i], fluxes[i], *kernels[i + 1 :]])
+        out[..., i, :] = ratio(namespace(flux).moveaxis(flux, i + 1, -1), path[..., None])
+    return out
+
+
+def _rises(slopes: Array) -> bool:
+    """Tell whether kappa rises at every position (of symbols it is a recorded hypothesis)."""
+    return is_symbolic(slopes) or not bool((slopes[-1] < 0).any())
+
+
+def _unmasking_velocity(coupling: MaskedCoupling, kappa: Array, slopes: Array) -> Array:
+    r"""Return :math:`\dot\kappa^i / (1 - \kappa^i) \big(S(z^{i \to x}) / S(z) - \delta_m(x)\big)` where z^i = m."""
+    table, n, data, mask = coupling.revealed, coupling.length, slice(coupling.vocabulary), coupling.mask
+    out = full((*table.shape, n, coupling.size), 0, table)
+    charged = [_indicator(vector) for vector in mask_factors(kappa, coupling.size)]
+    rates = ratio(slopes, 1 - kappa)
+    everywhere = all(bool((vector == 1).all()) for vector in charged)
+    for i in range(n):
+        if bool(rates[i] == 0):
+            continue
+        at = (slice(None),) * i
+        hidden, shown = table[(*at, mask, ...)], namespace(table).moveaxis(table[(*at, data)], i, -1)
+        if n > 1 and not everywhere:
+            hidden = hidden * outer(charged[:i] + charged[i + 1 :])
+        out[(*at, mask, ..., i, data)] = ratio(shown, hidden[..., None]) * rates[i]
+        out[(*at, mask, ..., i, mask)] = -_indicator(hidden) * rates[i]
+    return out
+
+
+def _indicator(values: Array) -> Array:
+    """Return one where an entry is not zero, exactly."""
+    one, zero = full((), 1, values), full((), 0, values)
+    return namespace(values).where(values == 0, zero, one)
+
+
+def marginal_velocity(
+    coupling: AnyCoupling, scheduler: Scheduler, t: Any, *, pivot: Sequence[int] | None = None
+) -> Array:
+    r"""Return the velocity :math:`u_t^i(x, z)` that generates the marginal path in continuous time.
+
+    .. math:: u_t^i(x, z) = \sum_{x_0, x_1} u_t^i(x, z \mid x_0, x_1)\, p_t(z \mid x_0, x_1)\, \pi(x_0, x_1) / p_t(z)
+
+    Args:
+        coupling: pi, enumerated.
+        scheduler: kappa.
+        t: the time in [0, 1]; at t = 1 the left limit.
+        pivot: per position the index l; None takes the arg min.
+
+    Returns:
+        Shape (d,) * N + (N, d); zeros where p_t(z) = 0, where the velocity is undefined.
+
+    Raises:
+        ValueError: an infinite limit, a schedule without a derivative, an empirical coupling.
+
+    References:
+        Gat et al., arXiv 2407.15595, Theorems 2 and 3.
+    """
+    weights, slopes = schedule(coupling, scheduler, t), schedule_dot(coupling, scheduler, t)
+    _refuse_undetermined(weights, slopes, t)
+    return _velocity(coupling, scheduler, weights, slopes, pivot)
+
+
+def step_velocity(
+    coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any, *, pivot: Sequence[int] | None = None
+) -> Array:
+    r"""Return the increment :math:`u_t^i(x, z)` of a step from t to t_next: X' is drawn from delta + u.
+
+    It is the marginal velocity with :math:`\kappa_{t'} - \kappa_t` in place of the derivative.
+
+    Args:
+        coupling: pi, enumerated.
+        scheduler: kappa.
+        t: the time before the step.
+        t_next: the time after it, not before t.
+        pivot: per position the index l; None takes the arg min.
+
+    Returns:
+        Shape (d,) * N + (N, d); zeros where p_t(z) = 0, where it is undefined.
+
+    Raises:
+        ValueError: as for :func:`marginal_velocity`, and t_next before t.
+    """
+    weights, slopes = _increment(coupling, scheduler, t, t_next)
+    return _velocity(coupling, scheduler, weights, slopes, pivot)
+
+
+def _increment(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any) -> tuple[Array, Array]:
+    times = nonnegative(t, "t"), nonnegative(t_next, "t_next")
+    if not any(is_symbolic(time) for time in times) and _before(times[1], times[0]):
+        raise ValueError(f"t_next must not be before t = {t}, was {t_next}")
+    weights = schedule(coupling, scheduler, t)
+    return weights, schedule(coupling, scheduler, t_next) - weights
+
+
+def _before(t: Array, other: Array) -> bool:
+    """Tell whether t < other: exactly where both are exact."""
+    if is_object(t) and is_object(other):
+        return bool(t < other)
+    return float(t[()]) < float(other[()])
+
+
+def backward_velocity(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
+    r"""Return the backward velocity, with the pivot at the arg max: minus it moves a sample back in time.
+
+    Args:
+        coupling: pi, enumerated.
+        scheduler: kappa.
+        t: the time in (0, 1).
+
+    Returns:
+        u~, shape (d,) * N + (N, d): it generates the same path, and -u~ satisfies the velocity conditions.
+
+    Raises:
+        ValueError: a weight that rises from zero at t, where the rate is infinite.
+
+    References:
+        Gat et al., arXiv 2407.15595 (backward-time velocity and corrector).
+    """
+    weights, slopes = schedule(coupling, scheduler, t), schedule_dot(coupling, scheduler, t)
+    return _velocity(coupling, scheduler, weights, slopes, choose_pivot(weights, slopes, backward=True))
+
+
+def step_backward_velocity(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any) -> Array:
+    """Return the backward velocity of a step from t to t_next, with that step's ratios; shapes as ``step_velocity``."""
+    weights, slopes = _increment(coupling, scheduler, t, t_next)
+    return _velocity(coupling, scheduler, weights, slopes, choose_pivot(weights, slopes, backward=True))
+
+
+def corrector_velocity(forward: Array, backward: Array, alpha: Any, beta: Any) -> Array:
+    r"""Return :math:`\alpha u - \beta \tilde u`, which generates the same path for every alpha - beta = 1.
+
+    Args:
+        forward: u, shape (..., N, d).
+        backward: u~, shape (..., N, d).
+        alpha: alpha >= 0.
+        beta: beta = alpha - 1 >= 0; the rates are nonnegative then.
+
+    Raises:
+        ValueError: a negative alpha or beta, or alpha - beta other than one.
+    """
+    a = cast(nonnegative(alpha, "alpha"), forward, "alpha")
+    b = cast(nonnegative(beta, "beta"), forward, "beta")
+    if not bool(a - b == 1):
+        raise ValueError(f"alpha must be one more than beta, was {alpha} against {beta}")
+    return combine(forward, backward, a, b)
+
+
+def combine(forward: Array, backward: Array, alpha: Array, beta: Array) -> Array:
+    """Return alpha u - beta u~, unchecked."""
+    return forward * alpha - backward * beta
+
+
+def velocity_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, states: Any) -> Array:
+    r"""Return :math:`u_t^i(x, z)` for given states: the twin of :func:`marginal_velocity` for any coupling.
+
+    Args:
+        coupling: pi, enumerated or empirical.
+        scheduler: kappa.
+        t: the time.
+        states: tokens, shape (B, N).
+
+    Returns:
+        Shape (B, N, d); zeros at states with p_t(z) = 0.
+    """
+    if not has_table(coupling, scheduler):
+        return gather(
+            marginal_velocity(coupling, scheduler, t), tokens(states, "states", coupling.size, coupling.length)
+        )
+    weights, slopes = schedule(coupling, scheduler, t), schedule_dot(coupling, scheduler, t)
+    return _unmasking_velocity_at(coupling, weights, slopes, states)
+
+
+def step_velocity_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any, states: Any) -> Array:
+    """Return the increments of a step for given states, shape (B, N, d): the twin of :func:`step_velocity`."""
+    if not has_table(coupling, scheduler):
+        dense = step_velocity(coupling, scheduler, t, t_next)
+        return gather(dense, tokens(states, "states", coupling.size, coupling.length))
+    weights, slopes = _increment(coupling, scheduler, t, t_next)
+    return _unmasking_velocity_at(coupling, weights, slopes, states)
+
+
+def _unmasking_velocity_at(coupling: Any, weights: Array, slopes: Array, states: Any) -> Array:
+    if not _rises(slopes):
+        raise ValueError("scheduler must rise where the all-mask source is evaluated at states")
+    rows = tokens(states, "states", coupling.size, coupling.length)
+    kappa, rates = weights[-1], ratio(slopes[-1], 1 - weights[-1])
+    mass = coupling.mass_at(rows)
+    factors = mask_weights_at(kappa, rows, coupling.mask)
+    for i in range(coupling.length):  # support from its factors, never from an underflowed product
+        mass = mass * _indicator(factors[:, i])
+    moving = index_like(rows == coupling.mask, mass) * rates
+    law = ratio(coupling.reveal_at(rows), mass[:, None, None])
+    out = full((*law.shape[:-1], coupling.size), 0, mass)
+    out[..., : coupling.vocabulary] = law * moving[..., None]
+    out[..., coupling.mask] = -moving * _indicator(mass)[:, None]
+    return out
+
+
+def velocity_conditions(velocity: Array, states: Any = None) -> tuple[Array, Array]:
+    r"""Return what the velocity conditions speak of: the sums over x of u^i(x, z), and the rates at x != z^i.
+
+    Args:
+        velocity: shape (d,) * N + (N, d), or (B, N, d) with ``states``.
+        states: tokens (B, N) where the velocity is given at states.
+
+    Returns:
+        The sums, shape (..., N), which must be zero, and the velocity with the entries x = z^i set to zero, which must
+        be nonnegative.
+    """
+    size, length = int(velocity.shape[-1]), int(velocity.shape[-2])
+    sums = total(velocity, velocity.ndim - 1)
+    rates = velocity + full((1,), 0, velocity)[0]
+    zero = full((1,), 0, velocity)[0]
+    for i in range(length):
+        for token in range(size):
+            if states is None:
+                rates[(slice(None),) * i + (token, ..., i, token)] = zero
+            else:
+                rows = tokens(states, "states", size, length)
+                rates[index_like(rows[:, i] == token, velocity), i, token] = zero
+    return sums, rates
