@@ -53,7 +53,7 @@ def nucleus(law: Array, mass: Any) -> Array:
     refuse("sharpening.nucleus", law, "law")
     order = np.argsort(-(law if is_object(law) else to_float(law)), kind="stable")
     kept, held = full(tuple(law.shape), 0, law), full((1,), 0, law)[0]
-    limit = cast(asarray(mass, "mass"), law, "mass")
+    limit = cast(asarray(mass, "mass"), law, "mass")[()]
     for token in order:
         if bool(held >= limit):
             break

@@ -276,7 +276,7 @@ def _unmasking_velocity_at(coupling: Any, weights: Array, slopes: Array, states:
     factors = mask_weights_at(kappa, rows, coupling.mask)
     for i in range(coupling.length):  # support from its factors, never from an underflowed product
         mass = mass * _indicator(factors[:, i])
-    moving = index_like(rows == coupling.mask, mass) * rates
+    moving = namespace(mass).where(index_like(rows == coupling.mask, mass), rates, full((), 0, rates))
     law = ratio(coupling.reveal_at(rows), mass[:, None, None])
     out = full((*law.shape[:-1], coupling.size), 0, mass)
     out[..., : coupling.vocabulary] = law * moving[..., None]

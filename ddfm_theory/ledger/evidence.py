@@ -30,22 +30,18 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile(30, 150, 25, 4, 8, ((3, 2, 2),)),
+    "quick": Profile(20, 80, 15, 3, 4, ((3, 2, 2),)),
     "default": Profile(300, 2000, 100, 12, 40, ((3, 2, 2), (4, 3, 2))),
     "exhaustive": Profile(2000, 200_000, 1000, 40, 200, ((3, 2, 2), (4, 3, 2), (4, 3, 4))),
 }
 
 
-@dataclass(frozen=True)
 class Failure(Exception):  # noqa: N818
     """A statement that does not hold: where, and both sides."""
 
-    where: str
-    got: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: got {self.got}, expected {self.expected}"
+    def __init__(self, where: str, got: str, expected: str) -> None:
+        super().__init__(f"{where}: got {got}, expected {expected}")
+        self.where, self.got, self.expected = where, got, expected
 
 
 def _entries(side: Array) -> np.ndarray:

@@ -131,7 +131,7 @@ def law_static(case: Any, *, alike: Any = None) -> Iterator[Statement]:
     q = same.router(schedule, 0)
     static = mix(weights_everywhere(same, q), same.expert_velocities(schedule, 0))
     yield Equation("independent expert: static weights are exact", static, marginal_velocity(same.central, schedule, 0))
-    if decides(u):
+    if decides(experts.weights):
         yield from _affinely_independent(experts, r, omega, u, central)
 
 

@@ -243,7 +243,7 @@ def law_kernels(case: Any, *, schedule: Any = None) -> Iterator[Statement]:
     yield Equation("one mover: mixing velocities and mixing kernels are one law", mixed, drawn)
     mixed, drawn = _both_kernels(experts, case.general)
     yield Equation("two movers: the difference is the covariance", drawn - mixed, _covariance(experts, case.general))
-    if decides(mixed) and len(experts) == 2 and experts.central.vocabulary == 2:
+    if decides(experts.weights) and len(experts) == 2 and experts.central.vocabulary == 2:
         yield from _two_by_two(experts)
 
 

@@ -15,6 +15,7 @@ from ddfm_theory.arrays import (
     nonnegative,
     positive_int,
     stack,
+    to_sympy,
 )
 
 if TYPE_CHECKING:
@@ -106,8 +107,6 @@ class Scheduler:
 
     def _symbolic(self, time: Array, length: int, order: int) -> Array:
         import sympy
-
-        from ddfm_theory.arrays import to_sympy
 
         t = sympy.Symbol("t", real=True)
         values = [sympy.diff(value, t, order) if order else value for value in self.formula(t, length)]

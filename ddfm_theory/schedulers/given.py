@@ -14,6 +14,7 @@ from ddfm_theory.arrays import (
     asarray,
     from_sympy,
     full,
+    gamma,
     is_object,
     is_symbolic,
     namespace,
@@ -21,13 +22,13 @@ from ddfm_theory.arrays import (
     pmf,
     positive_int,
     stack,
+    to_float,
+    to_sympy,
 )
+from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
 
 if TYPE_CHECKING:
     import sympy
-
-
-from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
 
 
 class Steps(Scheduler):
@@ -243,8 +244,6 @@ class Convex(Scheduler):
     def _substitute(self, time: Array, order: int) -> Array:
         import sympy
 
-        from ddfm_theory.arrays import to_sympy
-
         exact = is_object(time)
         moment = to_sympy(time) if exact else sympy.Float(float(time), 17)
         rows = sympy.Array(list(self._weights)).applyfunc(  # type: ignore[arg-type]
@@ -261,7 +260,7 @@ class Convex(Scheduler):
         for step in range(grid + 1):
             t = Fraction(step, grid) if exact else step / grid
             try:
-                rows = pmf(self._float(t), f"weights at t = {t}", axis=0)
+                rows = pmf(to_float(self._rows(float(t), 0)), f"weights at t = {t}", axis=0)
             except ValueError as error:
                 raise ValueError(f"weights must be convex: {error}") from None
             if rows.shape[0] != middle + 2:
@@ -269,17 +268,11 @@ class Convex(Scheduler):
                     f"weights must have {middle + 2} rows for {middle} bases between the ends, had {rows.shape[0]}"
                 )
             end = {0: 0, grid: rows.shape[0] - 1}.get(step)
-            if end is not None and bool((np.abs(rows[end] - 1) > 1e-12 * grid).any()):
+            if end is not None and bool((np.abs(rows[end] - 1) > gamma("float64", 64)).any()):
                 raise ValueError(f"weights must be one on base {end} at t = {t}, were {rows[end]}")
             if last is not None and bool((rows[-1] < last).any()):
                 raise ValueError(f"weights must have a last row that never falls, it falls before t = {t}")
             last = rows[-1]
-
-    def _float(self, t: Any) -> np.ndarray:
-        from ddfm_theory.arrays import to_float
-
-        rows = self._rows(float(t), 0)
-        return to_float(rows)
 
     def weights(self, t: Any, length: int) -> Array:
         """Return the given weights, shape (J, length)."""

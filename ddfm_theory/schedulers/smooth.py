@@ -7,22 +7,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import flint
-import numpy as np
 
-from ddfm_theory.arrays import (
-    Array,
-    from_sympy,
-    full,
-    is_object,
-    namespace,
-    stack,
-)
+from ddfm_theory.arrays import Array, asarray, cast, from_sympy, full, is_object, namespace
+from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
 
 if TYPE_CHECKING:
     import sympy
-
-
-from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
 
 
 class Polynomial(Scheduler):
@@ -149,21 +139,10 @@ class Windowed(Scheduler):
     def __init__(self, overlap: Any) -> None:
         self.overlap = _unit(overlap, "overlap")
 
-    def _stride(self, like: Array) -> Any:
-        from ddfm_theory.arrays import cast
-
-        return number(1 - cast(self.overlap, like, "overlap"))
-
-    def _progress(self, time: Array, length: int) -> tuple[Array, Any]:
-        """Return (t - start_i) / width per position, not clipped, and 1 / width."""
-        stride = self._stride(time)
-        speed = 1 + (length - 1) * stride
-        steps = (
-            stack([spread(i, 1, time)[0] * stride for i in range(length)])
-            if not is_object(time)
-            else np.array([flint.fmpq(i) * stride for i in range(length)], dtype=object)
-        )
-        return number(time) * speed - steps, speed
+    def _delays(self, time: Array, length: int) -> tuple[Array, Any]:
+        """Return start_i / width = i (1 - w) per position, and 1 / width, in the number system of t."""
+        stride = number(1 - cast(self.overlap, time, "overlap"))
+        return cast(asarray(list(range(length)), "positions"), time) * stride, 1 + (length - 1) * stride
 
     def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
         """Return the clipped ramps, as SymPy Min and Max."""
@@ -189,23 +168,25 @@ class Windowed(Scheduler):
         return tuple(sorted(end for end in ends if 0 < end < 1))
 
     def _values(self, time: Array, length: int) -> Array:
-        xp = namespace(time)
-        progress, _ = self._progress(time, length)
-        zero, one = full((), 0, progress), full((), 1, progress)
+        delays, speed = self._delays(time, length)
+        zero, one = full((), 0, delays), full((), 1, delays)
         if bool(time == 1):
-            return progress * 0 + number(one)
+            return spread(number(one), length, delays)
+        xp, progress = namespace(delays), number(time) * speed - delays
         return xp.where(progress < 0, zero, xp.where(progress > 1, one, progress))
 
     def _slopes(self, time: Array, length: int) -> Array:
-        progress, speed = self._progress(time, length)
-        rising = (progress > 0) if bool(time == 1) else (progress >= 0) & (progress < 1)
-        return namespace(time).where(rising, full((), 1, progress), full((), 0, progress)) * speed
+        delays, speed = self._delays(time, length)
+        progress = number(time) * speed - delays
+        rising = delays == delays[-1] if bool(time == 1) else (progress >= 0) & (progress < 1)
+        return namespace(delays).where(rising, full((), 1, delays), full((), 0, delays)) * speed
 
     def __repr__(self) -> str:
         return f"Windowed({_plain(self.overlap)})"
 
 
 def _unit(value: Any, name: str) -> Array:
+    """Check a number in [0, 1] as a time is checked, under its own name."""
     try:
         return moment(value)
     except ValueError as error:
