@@ -227,11 +227,8 @@ def test_table_of_needs_is_true(name):
 
 
 def test_importing_the_package_pulls_in_nothing_heavy():
-    code = "import sys, ddfm_theory; print(sorted({'torch', 'sympy', 'flint', 'hypothesis', 'transformers'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-    code = (
-        "import sys, ddfm_theory.decentralization; print(sorted({'torch', 'sympy', 'hypothesis'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    heavy = {"ddfm_theory": "torch sympy flint hypothesis", "ddfm_theory.decentralization": "torch sympy hypothesis"}
+    for module, absent in heavy.items():
+        code = f"import sys, {module}; print(sorted(set('{absent}'.split()) & set(sys.modules)))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"

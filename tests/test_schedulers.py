@@ -144,6 +144,7 @@ def test_symbolic_time_gives_the_formula():
 def test_convex_weights_of_a_user():
     t = sp.Symbol("s")
     bezier = Convex([(1 - t) ** 2, 2 * t * (1 - t), t**2], [[Fraction(1, 2)] * 2], variable=t)
+    assert bezier.formula(T, 2) == (T**2, T**2)
     assert list(bezier.kappa(Fraction(1, 3), 2)) == [flint.fmpq(1, 9)] * 2
     assert (bezier.weights_dot(Fraction(1, 3), 2).sum(axis=0) == 0).all()
     assert np.abs(to_float(bezier.weights(1 / 3, 1))[:, 0] - np.array([4, 4, 1]) / 9).max() <= gamma(

@@ -274,6 +274,16 @@ class Convex(Scheduler):
                 raise ValueError(f"weights must have a last row that never falls, it falls before t = {t}")
             last = rows[-1]
 
+    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
+        """Return the last row of the weights per position, where they were given as expressions."""
+        import sympy
+
+        if callable(self._weights):
+            return super().formula(t, length)
+        last = sympy.Array([self._weights[-1]]).tolist()[0]
+        rows = last if isinstance(last, list) else [last] * length
+        return tuple(row.subs(self.variable, t) for row in rows)
+
     def weights(self, t: Any, length: int) -> Array:
         """Return the given weights, shape (J, length)."""
         rows = self._rows(t, 0)
