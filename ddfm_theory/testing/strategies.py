@@ -127,7 +127,8 @@ def schedulers(draw: Callable[..., Any], length: int) -> Scheduler:
     given = st.builds(lambda k, s: Given(_array(k, (length,)), _array([a * (1 - b) for a, b in zip(s, k, strict=True)],
                                                                       (length,))), unit, unit)  # fmt: skip
     each = st.lists(simple, min_size=length, max_size=length).map(PerPosition)
-    return draw(simple | overlaps.map(Windowed) | each | given)
+    chosen: Scheduler = draw(simple | overlaps.map(Windowed) | each | given)
+    return chosen
 
 
 @st.composite
