@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN = .venv/bin
 STAMP = .venv/installed
 
-.PHONY: verify test lint bench readme clean
+.PHONY: verify test proofs lint bench readme clean
 
 verify: $(STAMP)  ## fill the ledger C01-C22 with evidence
 	$(BIN)/ddfm verify --profile default
 
 test: $(STAMP)  ## run the tests on two processes
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+proofs: $(STAMP)  ## compile and audit the Rocq theorems (needs Coq 8.16 and MathComp 1.15)
+	$(BIN)/python -m proofs.machine
 
 lint: $(STAMP)  ## style, types, and the one-way imports
 	$(BIN)/ruff check .

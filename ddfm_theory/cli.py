@@ -1,24 +1,69 @@
-"""The command ``ddfm``: fill the ledger, and whatever other rooms are installed."""
+"""The command ``ddfm``: fill the ledger, prove, part data into experts, check and run checkpoints, score answers.
+
+Each command imports its room when it is called; a room that is not installed says so. Bad input is one line and exit 2.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import json as as_json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check decentralized autoregressive generation.")
 
 HOLDS, DOES_NOT, BAD_INPUT = 0, 1, 2
+ROOMS = {
+    "partition": ("ddfm_theory.partition", "ortools", "partition"),
+    "check": ("ddfm_theory.bridge", "transformers", "bridge"),
+    "generate": ("ddfm_theory.bridge", "transformers", "bridge"),
+    "score": ("ddfm_theory.bridge", None, "bridge"),
+    "prove": ("proofs", None, "a checkout"),
+}
+
+Experts = Annotated[list[Path], typer.Option(help="an ensemble's folder, or one checkpoint folder an expert")]
+Router = Annotated[Path | None, typer.Option(help="a router's folder; none: the Bayes filter from a uniform prior")]
+Gate = Annotated[int | None, typer.Option(help="how many experts are kept at a step")]
+Encoder = Annotated[Path | None, typer.Option(help="a CLIP checkpoint whose image embedding the router looks at")]
+Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float64")]
+Device = Annotated[str, typer.Option(help="cpu or cuda")]
 
 
 @app.callback()
 def root() -> None:
     """Check decentralized autoregressive generation."""
+
+
+@contextmanager
+def refusing(command: str) -> Iterator[None]:
+    """Turn what bad input raises into one line and exit 2."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        typer.echo(f"ddfm {command}: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+
+
+def room(command: str) -> None:
+    """Refuse a command whose room, or what it stands on, is not installed."""
+    module, needs, extra = ROOMS[command]
+    for name in (module, needs):
+        if name is not None and importlib.util.find_spec(name) is None:
+            typer.echo(f"ddfm {command}: {name} is not installed; this command needs {extra}", err=True)
+            raise typer.Exit(BAD_INPUT)
+
+
+def progress(words: str) -> None:
+    """Show what goes on, on a terminal only."""
+    if sys.stderr.isatty():
+        typer.echo(f"\r\033[K{words}", err=True, nl=False)
 
 
 @app.command()
@@ -38,21 +83,138 @@ def verify(
     from ddfm_theory.ledger import report as reports
     from ddfm_theory.ledger import verify as run
 
-    console, stderr = Console(width=None if sys.stdout.isatty() else 132), Console(stderr=True)
-    try:
-        with stderr.status("starting") as status:
-            say = status.update if stderr.is_terminal else (lambda words: None)
-            result = run(profile=profile, claims=claim, data=data, seed=seed, progress=say)
-        _write(json, result.to_json() if json else "")
-        _write(latex, reports.latex(result) if latex else "")
-        _write(markdown, _between_markers(markdown, reports.markdown(result)) if markdown else "")
-    except (ValueError, OSError) as error:
-        typer.echo(f"ddfm verify: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
+    with refusing("verify"):
+        result = run(profile=profile, claims=claim, data=data, seed=seed, progress=progress)
+        write(json, result.to_json() if json else "")
+        write(latex, reports.latex(result) if latex else "")
+        write(markdown, _between_markers(markdown, reports.markdown(result)) if markdown else "")
+    progress("")
+    console = Console(width=None if sys.stdout.isatty() else 132)
     console.print(reports.table(result))
     for line in reports.summary(result) + (reports.control_lines(result) if controls else []):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(HOLDS if result.ok else DOES_NOT)
+
+
+@app.command()
+def prove(
+    claim: Annotated[list[str] | None, typer.Option(help="a row, such as C08; may be given several times")] = None,
+    latex: Annotated[Path | None, typer.Option(help="write the derivations as an appendix here")] = None,
+) -> None:
+    """Print the derivations, each step checked. Exit 0: every step checks; 1: one does not; 2: bad input."""
+    room("prove")
+    from proofs.__main__ import main as run
+
+    arguments = [part for name in claim or [] for part in ("--claim", name)]
+    with refusing("prove"):
+        raise typer.Exit(run([*arguments, *(["--latex", str(latex)] if latex else [])]))
+
+
+@app.command()
+def partition(
+    features: Annotated[Path, typer.Argument(help="a .npy file of shape (n, D); it may be larger than memory")],
+    clusters: Annotated[int, typer.Option(help="the number of experts K")],
+    out: Annotated[Path | None, typer.Option(help="write the partition to this folder")] = None,
+    method: Annotated[str, typer.Option(help="the method's name")] = "balanced",
+    seed: Annotated[int, typer.Option(help="the seed")] = 0,
+) -> None:
+    """Part the rows of a feature file into experts, and say how far argmax routing departs from the labels."""
+    room("partition")
+    from ddfm_theory.partition import METHODS, load_npy, partition_file
+
+    with refusing("partition"):
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(sorted(METHODS))}, was {method!r}")
+        found = partition_file(features, clusters, seed, method=method)
+        mismatch = found.mismatch(load_npy(features, mapped=True))
+        if out:
+            found.save(out)
+    typer.echo(f"{method}: sizes {found.sizes.tolist()}, objective {found.objective:.6g}")
+    typer.echo(str(mismatch))
+
+
+@app.command()
+def check(
+    experts: Experts,
+    data: Annotated[Path, typer.Option(help="JSON lines with id, prompt, answer and perhaps image")],
+    dense: Annotated[Path | None, typer.Option(help="the dense checkpoint to compare with")] = None,
+    router: Router = None,
+    gate: Gate = None,
+    encoder: Encoder = None,
+    out: Annotated[Path | None, typer.Option(help="JSON lines; an interrupted run goes on from them")] = None,
+    dtype: Dtype = "float32",
+    device: Device = "cpu",
+) -> None:
+    """Check an ensemble of checkpoints, and measure its distance to a dense one. Exit 1: a check fails."""
+    room("check")
+    from ddfm_theory.bridge.commands import check_checkpoints
+
+    with refusing("check"):
+        found = check_checkpoints(
+            experts, data, dense=dense, router=router, gate=gate, encoder=encoder, out=out, say=progress,
+            dtype=dtype, device=device,
+        )  # fmt: skip
+    progress("")
+    for record in found.records:
+        numbers = f"residual {record.residual:.3e} bound {record.bound:.3e}"
+        typer.echo(f"{record.claim} {record.name}: {record.outcome}, {numbers}, {record.where}")
+    for group, measures in found.distance.items():
+        for name, value in measures.items():
+            typer.echo(f"{group} {name}: {value['mean']:.6g} [{value['low']:.6g}, {value['high']:.6g}] n={value['n']}")
+    raise typer.Exit(HOLDS if found.ok else DOES_NOT)
+
+
+@app.command()
+def generate(
+    experts: Experts,
+    prompt: Annotated[list[str], typer.Option(help="a text; may be given several times")],
+    router: Router = None,
+    gate: Gate = None,
+    image: Annotated[list[Path] | None, typer.Option(help="one a prompt")] = None,
+    encoder: Encoder = None,
+    chat: Annotated[bool, typer.Option("--chat", help="use the tokenizer's chat template")] = False,
+    max_new_tokens: Annotated[int, typer.Option(help="the most tokens")] = 32,
+    greedy: Annotated[bool, typer.Option("--greedy", help="the most likely token at each step")] = False,
+    temperature: Annotated[float, typer.Option(help="of the mixture, after mixing")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="nucleus of the mixture, after mixing")] = 1.0,
+    route: Annotated[str, typer.Option(help="mix at each step, or once")] = "mix",
+    skip_below: Annotated[float, typer.Option(help="the expert mass that may be left unread at a step")] = 0.0,
+    seed: Annotated[int, typer.Option(help="the seed of every draw")] = 0,
+    dtype: Dtype = "float32",
+    device: Device = "cpu",
+) -> None:
+    """Generate from an ensemble of checkpoints: one line of JSON a prompt."""
+    room("generate")
+    from ddfm_theory.bridge.commands import generate_text
+
+    with refusing("generate"):
+        rows = generate_text(
+            experts, prompt, router=router, gate=gate, images=image, encoder=encoder, chat=chat,
+            load={"dtype": dtype, "device": device}, max_new_tokens=max_new_tokens, greedy=greedy,
+            temperature=temperature, top_p=top_p, route=route, skip_below=skip_below, seed=seed,
+        )  # fmt: skip
+    for row in rows:
+        typer.echo(as_json.dumps(row))
+
+
+@app.command()
+def score(
+    benchmark: Annotated[str, typer.Option(help="vqa, mme, refcoco, anls or exact")],
+    results: Annotated[list[Path], typer.Argument(help="result files (for MME, folders), read as one run")],
+    annotations: Annotated[Path | None, typer.Option(help="the references of vqa, anls and exact")] = None,
+    variant: Annotated[str | None, typer.Option(help="of VQA accuracy, required there")] = None,
+    convention: Annotated[str | None, typer.Option(help="of boxes, required for refcoco")] = None,
+    seed: Annotated[int, typer.Option(help="the seed of the bootstrap")] = 0,
+) -> None:
+    """Score result files, with bootstrap intervals; missing or duplicate ids are refused."""
+    room("score")
+    from ddfm_theory.bridge.result_files import score_files
+
+    with refusing("score"):
+        rows = score_files(benchmark, results, annotations, variant=variant, convention=convention, seed=seed)
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}] n={row['n']}, "
+                   f"{row['unread']} unread")  # fmt: skip
 
 
 def _between_markers(path: Path, table: str) -> str:
@@ -64,7 +226,7 @@ def _between_markers(path: Path, table: str) -> str:
     return text[: text.index(start) + len(start)] + "\n" + table + text[text.index(end) :]
 
 
-def _write(path: Path | None, text: str) -> None:
+def write(path: Path | None, text: str) -> None:
     """Write atomically: a whole file or none."""
     if path is None:
         return
@@ -75,13 +237,22 @@ def _write(path: Path | None, text: str) -> None:
     os.replace(name, path)
 
 
+def spread(arguments: list[str]) -> list[str]:
+    """Let ``--experts A B`` stand for ``--experts A --experts B``."""
+    out: list[Any] = []
+    several = False
+    for word in arguments:
+        if word.startswith("--"):
+            several = word == "--experts"
+        elif several and out and out[-1] != "--experts":
+            out.append("--experts")
+        out.append(word)
+    return out
+
+
 def main() -> None:
-    """Run the command; a room that is not installed says so."""
-    for name, room in {"partition": "ddfm_theory.partition", "check": "ddfm_theory.bridge", "prove": "proofs"}.items():
-        if sys.argv[1:2] == [name] and importlib.util.find_spec(room) is None:
-            typer.echo(f"ddfm {name}: the room {room} is not installed", err=True)
-            raise SystemExit(BAD_INPUT)
-    app()
+    """Run the command."""
+    app(spread(sys.argv[1:]))
 
 
 if __name__ == "__main__":

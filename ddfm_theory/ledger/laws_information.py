@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -127,16 +128,8 @@ def family_objective(draw: Draw) -> Any:
     """Draw positive masked experts and a learned router."""
     experts = masked_experts(draw, positive=True)
     shape = tuple(experts.central.target.shape)  # type: ignore[union-attr]
-    learned = stack([draw.pmf((len(experts),), positive=True) for _ in range(int(namespace_size(shape)))], axis=1)
+    learned = stack([draw.pmf((len(experts),), positive=True) for _ in range(math.prod(shape))], axis=1)
     return instance(experts=experts, learned=learned)
-
-
-def namespace_size(shape: tuple[int, ...]) -> int:
-    """Return the number of sequences."""
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def law_objective(case: Any, *, weights: str = "posterior") -> Iterator[Statement]:

@@ -88,7 +88,7 @@ class Check:
 
     Attributes:
         claim: C01..C22.
-        kind: numeric, property, exact, symbolic, data or control.
+        kind: numeric, property, exact, symbolic, formal or data.
         outcome: holds, fails or undecided.
         cases: how many instances were decided.
         residual: the largest difference met (numeric), or its exact text.

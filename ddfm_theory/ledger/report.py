@@ -9,7 +9,7 @@ from ddfm_theory.ledger.claims import CLAIMS
 from ddfm_theory.ledger.records import FAILS, HOLDS, KINDS, UNDECIDED
 from ddfm_theory.ledger.runner import Report
 
-COLUMNS = (*KINDS, "data")
+COLUMNS = (*KINDS, "formal", "data")
 MARKS = {HOLDS: "holds", FAILS: "FAILS", UNDECIDED: "undecided", "": "none"}
 SIGNS = {HOLDS: "yes", FAILS: "**FAILS**", UNDECIDED: "open", "": "-"}
 
@@ -33,7 +33,7 @@ def controls(report: Report, claim: str) -> tuple[int, int]:
 
 def kinds(report: Report) -> Sequence[str]:
     """Return the kinds of evidence the report has columns for."""
-    return COLUMNS if report.data else KINDS
+    return [kind for kind in COLUMNS if kind in KINDS or any(check.kind == kind for check in report.checks)]
 
 
 def markdown(report: Report) -> str:
@@ -122,7 +122,10 @@ def summary(report: Report) -> list[str]:
     if report.data:
         lines += [f"{c.claim} data: {c.note}" for c in report.checks if c.kind == "data"]
     undecided = [c for c in report.checks if c.outcome == UNDECIDED]
-    lines += [f"undecided: {c.claim} {c.kind}: {c.note}" for c in undecided]
+    reasons: dict[str, list[str]] = {}
+    for c in undecided:
+        reasons.setdefault(f"{c.kind}: {c.note.split(';')[0]}", []).append(c.claim)
+    lines += [f"undecided {reason} ({', '.join(claims)})" for reason, claims in reasons.items()]
     faults = report.faults()
     holding = len(report.claims) - len({fault[:3] for fault in faults})
     verdict = f"{holding} of {len(report.claims)} rows hold, {len(undecided)} undecided"

@@ -19,6 +19,7 @@ from ddfm_theory.ledger.evidence import (
     symbolic_evidence,
     witness,
 )
+from ddfm_theory.ledger.formal import formal_evidence
 from ddfm_theory.ledger.rates import RATES
 from ddfm_theory.ledger.records import FAILS, HOLDS, KINDS, Check, Witness
 
@@ -184,4 +185,4 @@ def _load(data: Any) -> Any:
 def _evidence(name: str, profile: Profile, seed: int) -> list[Check]:
     claim = CLAIMS[name]
     found = [_EVIDENCE[kind](claim, profile, seed) for kind in KINDS]
-    return found + [rate() for rate in RATES.get(name, ())]
+    return found + [rate() for rate in RATES.get(name, ())] + formal_evidence(name)
