@@ -1,0 +1,74 @@
+"""The command line: several experts in one option, rooms that are not installed, one line for bad input."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ddfm_theory.cli import ROOMS, app, spread, write
+
+RUNNER = CliRunner()
+
+
+def test_experts_may_follow_one_option():
+    assert spread(["check", "--experts", "a", "b", "--dense", "c"]) == [
+        "check", "--experts", "a", "--experts", "b", "--dense", "c"]  # fmt: skip
+    assert spread(["score", "--benchmark", "vqa", "one", "two"]) == ["score", "--benchmark", "vqa", "one", "two"]
+    assert spread(["check", "--experts", "a", "--experts", "b"]) == ["check", "--experts", "a", "--experts", "b"]
+
+
+ARGUMENTS = {
+    "partition": ["partition", "x.npy", "--clusters", "2"],
+    "check": ["check", "--experts", "a", "--data", "d"],
+    "generate": ["generate", "--experts", "a", "--prompt", "p"],
+    "score": ["score", "--benchmark", "vqa", "r.json"],
+    "prove": ["prove"],
+}
+
+
+@pytest.mark.parametrize("command", ROOMS)
+def test_a_room_that_is_not_installed_says_so(command, monkeypatch):
+    module = ROOMS[command][0]
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == module else find(name))
+    done = RUNNER.invoke(app, ARGUMENTS[command])
+    assert done.exit_code == 2
+    assert f"{module} is not installed" in done.stderr
+
+
+def test_partition(tmp_path):
+    path = tmp_path / "features.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(90, 6)).astype(np.float32))
+    done = RUNNER.invoke(app, ["partition", str(path), "--clusters", "3", "--out", str(tmp_path / "found")])
+    assert done.exit_code == 0
+    assert "sizes [30, 30, 30]" in done.stdout
+    assert "rows differ" in done.stdout
+    assert (tmp_path / "found").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--clusters", "0"], "n_clusters must be"),
+        (["--clusters", "91"], "n_clusters must be"),
+        (["--clusters", "2", "--method", "guess"], "method must be one of"),
+    ],
+)
+def test_partition_refuses(arguments, words, tmp_path):
+    path = tmp_path / "features.npy"
+    np.save(path, np.ones((90, 6), dtype=np.float32))
+    done = RUNNER.invoke(app, ["partition", str(path), *arguments])
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "out.json"
+    write(path, "one")
+    write(path, "two")
+    assert path.read_text() == "two"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
+    with pytest.raises(OSError, match="No such file"):
+        write(tmp_path / "no" / "out.json", "three")
