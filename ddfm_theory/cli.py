@@ -115,22 +115,25 @@ def partition(
     features: Annotated[Path, typer.Argument(help="a .npy file of shape (n, D); it may be larger than memory")],
     clusters: Annotated[int, typer.Option(help="the number of experts K")],
     out: Annotated[Path | None, typer.Option(help="write the partition to this folder")] = None,
-    method: Annotated[str, typer.Option(help="the method's name")] = "balanced",
+    method: Annotated[str, typer.Option(help="balanced, spherical, two-stage, euclidean, ...")] = "balanced",
     seed: Annotated[int, typer.Option(help="the seed")] = 0,
+    weights: Annotated[Path | None, typer.Option(help="a .npy file of weights, such as tokens a row")] = None,
+    targets: Annotated[Path | None, typer.Option(help="a .npy file of labels, for the method label")] = None,
 ) -> None:
-    """Part the rows of a feature file into experts, and say how far argmax routing departs from the labels."""
+    """Part the rows of a feature file into experts, and say how far each routing rule departs from the labels."""
     room("partition")
-    from ddfm_theory.partition import METHODS, load_npy, partition_file
+    from ddfm_theory.partition import load_npy, partition_file
 
     with refusing("partition"):
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(sorted(METHODS))}, was {method!r}")
-        found = partition_file(features, clusters, seed, method=method)
-        mismatch = found.mismatch(load_npy(features, mapped=True))
+        options = {name: load_npy(path, name) for name, path in (("weights", weights), ("targets", targets)) if path}
+        found = partition_file(features, clusters, seed, method=method, **options)
+        rows = load_npy(features, mapped=True)
+        mismatches = [found.mismatch(rows, rule=rule) for rule in found.rules]
         if out:
             found.save(out)
     typer.echo(f"{method}: sizes {found.sizes.tolist()}, objective {found.objective:.6g}")
-    typer.echo(str(mismatch))
+    for mismatch in mismatches:
+        typer.echo(str(mismatch))
 
 
 @app.command()

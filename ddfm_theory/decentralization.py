@@ -30,12 +30,13 @@ from ddfm_theory.arrays import (
     ratio,
     refuse,
     stack,
+    support,
     to_float,
     tokens,
     total,
 )
 from ddfm_theory.couplings import AnyCoupling, MaskedCoupling, check_alike, mixture
-from ddfm_theory.paths import has_table, marginal_path, mask_factors, mask_weights_at, path_at, schedule
+from ddfm_theory.paths import has_table, marginal_path, mask_factors, mask_weights_at, path_at, schedule, times_outer
 from ddfm_theory.schedulers import Scheduler
 from ddfm_theory.velocities import marginal_velocity, step_velocity, step_velocity_at, velocity_at
 
@@ -200,9 +201,9 @@ class Decentralization:
         central = self.central
         if not (isinstance(central, MaskedCoupling) and has_table(central, scheduler)):
             return router_posterior(self.weights, self.paths(scheduler, t))
-        tables = stack([coupling.revealed for coupling in self.couplings if isinstance(coupling, MaskedCoupling)])
-        for i, factor in enumerate(mask_factors(schedule(central, scheduler, t)[-1], central.size)):
-            tables = tables * _charged(factor)[(..., *(None,) * (central.length - i - 1))]
+        charged = [support(factor) for factor in mask_factors(schedule(central, scheduler, t)[-1], central.size)]
+        experts = [coupling for coupling in self.couplings if isinstance(coupling, MaskedCoupling)]
+        tables = stack([times_outer(expert.revealed, charged) for expert in experts])
         return router_posterior(self.weights, tables)
 
     def expert_velocities(self, scheduler: Scheduler, t: Any) -> Array:
@@ -231,7 +232,7 @@ class Decentralization:
         masses = stack([coupling.mass_at(rows) for coupling in self.couplings])  # type: ignore[union-attr]
         factors = mask_weights_at(schedule(central, scheduler, t)[-1], rows, central.size - 1)
         for i in range(central.length):
-            masses = masses * _charged(factors[:, i])
+            masses = masses * support(factors[:, i])
         return router_posterior(self.weights, masses)
 
     def velocity_at(self, scheduler: Scheduler, t: Any, states: Any) -> Array:
@@ -243,8 +244,3 @@ class Decentralization:
         """Return the mixture of step velocities at given states (B, N): shape (B, N, d)."""
         experts = stack([step_velocity_at(coupling, scheduler, t, t_next, states) for coupling in self.couplings])
         return mix(self.router_at(scheduler, t, states), experts)
-
-
-def _charged(values: Array) -> Array:
-    """Return one where an entry is not zero, exactly: a support without a product that may underflow."""
-    return namespace(values).where(values == 0, full((), 0, values), full((), 1, values))

@@ -90,19 +90,17 @@ def marginal_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
     """
     weights = schedule(coupling, scheduler, t)
     if isinstance(coupling, MaskedCoupling) and has_table(coupling, scheduler):
-        return _times_outer(coupling.revealed, mask_factors(weights[-1], coupling.size))
+        return times_outer(coupling.revealed, mask_factors(weights[-1], coupling.size))
     bases = base_pmfs(coupling, scheduler)
     return coupling.contract([conditional_path(weights[:, i], bases) for i in range(coupling.length)])
 
 
-def _times_outer(table: Array, factors: list[Array]) -> Array:
-    """Return table * outer(factors), the small half of the outer product first, so that one large pass is enough."""
+def times_outer(table: Array, factors: list[Array]) -> Array:
+    """Return table * outer(factors), the small half of the outer product last, so that one large pass is enough."""
     half = len(factors) // 2
-    if half == 0:
-        return table * factors[0]
-    rows = outer(factors[:half])
     out = table * outer(factors[half:])
-    out *= rows[(...,) + (None,) * (len(factors) - half)]
+    if half:
+        out *= outer(factors[:half])[(...,) + (None,) * (len(factors) - half)]
     return out
 
 

@@ -28,8 +28,8 @@ from ddfm_theory.arrays import (
     is_symbolic,
     namespace,
     nonnegative,
-    outer,
     ratio,
+    support,
     tokens,
     total,
 )
@@ -43,6 +43,7 @@ from ddfm_theory.paths import (
     mask_weights_at,
     schedule,
     schedule_dot,
+    times_outer,
 )
 from ddfm_theory.schedulers import Scheduler
 
@@ -98,27 +99,16 @@ def _rises(slopes: Array) -> bool:
 
 def _unmasking_velocity(coupling: MaskedCoupling, kappa: Array, slopes: Array) -> Array:
     r"""Return :math:`\dot\kappa^i / (1 - \kappa^i) \big(S(z^{i \to x}) / S(z) - \delta_m(x)\big)` where z^i = m."""
-    table, n, data, mask = coupling.revealed, coupling.length, slice(coupling.vocabulary), coupling.mask
-    out = full((*table.shape, n, coupling.size), 0, table)
-    charged = [_indicator(vector) for vector in mask_factors(kappa, coupling.size)]
+    table, n, mask = coupling.revealed, coupling.length, coupling.mask
+    out, sign = full((*table.shape, n, coupling.size), 0, table), full((coupling.size,), 1, table)
+    sign[mask] = -sign[mask]  # at x = m the table reads S(z) / S(z) = 1: what leaves
+    charged = times_outer(table, [support(vector) for vector in mask_factors(kappa, coupling.size)])
     rates = ratio(slopes, 1 - kappa)
-    everywhere = all(bool((vector == 1).all()) for vector in charged)
-    for i in range(n):
-        if bool(rates[i] == 0):
-            continue
+    for i in (i for i in range(n) if not bool(rates[i] == 0)):
         at = (slice(None),) * i
-        hidden, shown = table[(*at, mask, ...)], namespace(table).moveaxis(table[(*at, data)], i, -1)
-        if n > 1 and not everywhere:
-            hidden = hidden * outer(charged[:i] + charged[i + 1 :])
-        out[(*at, mask, ..., i, data)] = ratio(shown, hidden[..., None]) * rates[i]
-        out[(*at, mask, ..., i, mask)] = -_indicator(hidden) * rates[i]
+        law = ratio(namespace(table).moveaxis(table, i, -1), charged[(*at, mask, ..., None)])
+        out[(*at, mask, ..., i, slice(None))] = law * (sign * rates[i])
     return out
-
-
-def _indicator(values: Array) -> Array:
-    """Return one where an entry is not zero, exactly."""
-    one, zero = full((), 1, values), full((), 0, values)
-    return namespace(values).where(values == 0, zero, one)
 
 
 def marginal_velocity(
@@ -275,12 +265,12 @@ def _unmasking_velocity_at(coupling: Any, weights: Array, slopes: Array, states:
     mass = coupling.mass_at(rows)
     factors = mask_weights_at(kappa, rows, coupling.mask)
     for i in range(coupling.length):  # support from its factors, never from an underflowed product
-        mass = mass * _indicator(factors[:, i])
+        mass = mass * support(factors[:, i])
     moving = namespace(mass).where(index_like(rows == coupling.mask, mass), rates, full((), 0, rates))
     law = ratio(coupling.reveal_at(rows), mass[:, None, None])
     out = full((*law.shape[:-1], coupling.size), 0, mass)
     out[..., : coupling.vocabulary] = law * moving[..., None]
-    out[..., coupling.mask] = -moving * _indicator(mass)[:, None]
+    out[..., coupling.mask] = -moving * support(mass)[:, None]
     return out
 
 

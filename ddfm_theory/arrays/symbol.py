@@ -79,6 +79,8 @@ class Symbol:
         (a, b), (c, d) = ((s.numerator, s.denominator) for s in pair)
         if a.is_zero() or c.is_zero():
             return Symbol(a.context().constant(0), a.context().constant(1))
+        if b.is_one() and d.is_one():
+            return Symbol(a * c, b)
         left, right = a.gcd(d), c.gcd(b)
         return _monic((a / left) * (c / right), (b / right) * (d / left))
 
@@ -142,6 +144,8 @@ def _monic(numerator: Any, denominator: Any) -> Symbol:
 
 
 def _reduced(numerator: Any, denominator: Any) -> Symbol:
+    if denominator.is_one():
+        return Symbol(numerator, denominator)
     shared = numerator.gcd(denominator)
     return _monic(numerator / shared, denominator / shared)
 

@@ -73,6 +73,11 @@ def ratio(numerator: Array, denominator: Array) -> Array:
     return xp.where(empty, zero, numerator / xp.where(empty, one, denominator))
 
 
+def support(values: Array) -> Array:
+    """Return one where an entry is not zero: exactly, so that no support is lost to an underflowing product."""
+    return namespace(values).where(values == 0, full((), 0, values), full((), 1, values))
+
+
 def to_float(array: Array) -> np.ndarray:
     """Return a NumPy float64 copy, for printing and for comparison (not for symbols)."""
     if is_object(array):

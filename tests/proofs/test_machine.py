@@ -47,14 +47,24 @@ def last_theorem(text):
     return list(re.finditer(r"^Theorem (\w+).*?^Qed\.$", text, re.M | re.S))[-1]
 
 
+def reproved(found, proof):
+    """Return a theorem with another proof."""
+    return re.sub(r"Proof\..*Qed\.", proof, found.group(), flags=re.S)
+
+
+def with_top_level_hypothesis(text, found):
+    cheated = text[: found.start()] + reproved(found, "Proof. by case: cheat. Qed.") + text[found.end() :]
+    return cheated.replace("Section DistanceOne.", "Hypothesis cheat : False.\nSection DistanceOne.", 1)
+
+
 BREAKS = {
-    "an axiom": lambda text, found: text[: found.start()] + "Axiom cheat : False.\n" + text[found.start() :],
-    "a top-level hypothesis": lambda text, found: text[: found.start()] + "Hypothesis cheat : False.\n" + re.sub(
-        r"Proof\..*Qed\.", "Proof. by case: cheat. Qed.", found.group(), flags=re.S) + text[found.end() :],
-    "an admitted proof": lambda text, found: text[: found.start()] + re.sub(
-        r"Proof\..*Qed\.", "Proof. Admitted.", found.group(), flags=re.S) + text[found.end() :],
+    "an axiom": lambda text, found: "Axiom cheat : False.\n" + text,
+    "a top-level hypothesis": with_top_level_hypothesis,
+    "an admitted proof": lambda text, found: (
+        text[: found.start()] + reproved(found, "Proof. Admitted.") + text[found.end() :]
+    ),
     "a theorem that nobody audits": lambda text, found: text + "Theorem C99_unseen : true = true. Proof. by []. Qed.\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.xdist_group("rocq")
@@ -79,8 +89,8 @@ def test_a_weakened_statement_shows_as_a_diff(copy):
 def test_a_wrong_value_does_not_compile(copy):
     path = copy / "CounterexamplesToken.v"
     text = path.read_text()
-    assert "13%:R / 20%:R" in text or "13 / 20" in text or "20" in text
-    path.write_text(re.sub(r"\b20\b", "21", text))
+    assert text.count("13%:R / 20%:R") == 1
+    path.write_text(text.replace("13%:R / 20%:R", "13%:R / 21%:R"))
     assert audit(copy).returncode != 0
 
 

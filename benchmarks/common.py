@@ -1,0 +1,65 @@
+"""What the benchmarks share: the clock, the machine, child processes, and files written whole or not at all."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("numpy", "torch", "python-flint", "sympy")
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def clock(function: Callable[[], Any]) -> float:
+    """Return the seconds one call takes, its result freed after the clock has stopped."""
+    start = time.perf_counter()
+    result = function()
+    seconds = time.perf_counter() - start
+    del result
+    return seconds
+
+
+def alternate(runs: int, **functions: Callable[[], Any]) -> dict[str, list[float]]:
+    """Time the functions in turn, ``runs`` rounds after one that warms up: noise meets all of them alike."""
+    rounds = [[clock(function) for function in functions.values()] for _ in range(runs + 1)][1:]
+    return dict(zip(functions, (list(column) for column in zip(*rounds, strict=True)), strict=True))
+
+
+def medians(times: dict[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(column) for name, column in times.items()}
+
+
+def child(*arguments: str, seconds: float | None = None) -> str | None:
+    """Return what a fresh Python process prints; None where it was stopped after that many seconds."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, *arguments], capture_output=True, text=True, timeout=seconds, check=True
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return done.stdout
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    """Write JSON to a temporary file beside the path, then put it in place."""
+    path.parent.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
+        json.dump({"machine": machine(), **result}, file, indent=1)
+        file.write("\n")
+    os.replace(file.name, path)

@@ -1,0 +1,395 @@
+(* The definitions; and every theorem: its statement, and the axioms it rests
+   on (none).
+
+   statements.txt is the output of the Print and Check lines, so that a changed
+   definition or a weakened theorem shows as a difference; each Print
+   Assumptions must answer "Closed under the global context".                *)
+
+From mathcomp Require Import all_ssreflect all_algebra.
+From Ddfm Require Import Sums Velocity Marginal Paths Decentralization.
+From Ddfm Require Import Continuous Masked Autoregression MaskedStep Filter.
+From Ddfm Require Import Ensemble Stability Lazy MaskedRate TopK Product.
+From Ddfm Require Import Corrector TwoBits Averaging CounterexamplesToken.
+From Ddfm Require Import Counterexamples CounterexamplesChain.
+
+Unset Printing Implicit Defensive.
+Set Printing Width 100.
+Import Order.Theory GRing.Theory Num.Theory.
+Local Open Scope ring_scope.
+
+(* Definitions *)
+Print upd.
+Print agree_off.
+Print pair2.
+Print is_pmf.
+Print push.
+Print run.
+Print rate_conditions.
+Print step_conditions.
+Print divergence.
+Print step_continuity.
+Print continuity.
+Print step_kernel.
+Print samples.
+Print moves.
+Print at_most_one_mover.
+Print marginal_path.
+Print posterior.
+Print marginal_velocity.
+Print product_path.
+Print local_velocity.
+Print convex_token.
+Print convex_path.
+Print convex_velocity.
+Print convex_step_velocity.
+Print is_schedule.
+Print is_base.
+Print mixture.
+Print router.
+Print mixed_velocity.
+Print cluster_weight.
+Print cluster_coupling.
+Print instant.
+Print generates.
+Print convex_curve.
+Print marginal_curve.
+Print at_time.
+Print all_mask.
+Print reveal_all.
+Print masked_schedule.
+Print masked_base.
+Print masked_path.
+Print masked_velocity.
+Print agrees.
+Print revealed_mass.
+Print schedule_weight.
+Print next_token.
+Print unit_interval.
+Print masked_increment.
+Print masked_curve.
+Print masked_rate.
+Print data_law.
+Print mask_law.
+Print masked_step.
+Print masked_chain.
+Print revealing_schedule.
+Print one_position_a_step.
+Print order_schedule.
+Print prefix.
+Print first_order.
+Print remainder.
+Print position_weight.
+Print bayes_update.
+Print bayes_filter.
+Print next_likelihood.
+Print conditional_coupling.
+Print expert_weight.
+Print expert_coupling.
+Print path_law.
+Print reveal_factor.
+Print TV.
+Print autoregressive_kernel.
+Print pairs.
+Print stay_token.
+Print lazy_token.
+Print lazy_kernel.
+Print second_order.
+Print first_part.
+Print reveal_rate.
+Print reveal_at.
+Print data_token.
+Print kept_mass.
+Print kept.
+Print dropped.
+Print token_kernel.
+Print covariance.
+Print mixed_at.
+Print corrector.
+Print opposite.
+Print affinely_independent.
+Print sharpen.
+Print certain_but.
+Print affine_in.
+Print average.
+
+(* Velocity.v *)
+Check C04_step_kernel_is_pmf.
+Print Assumptions C04_step_kernel_is_pmf.
+Check C05_one_mover_first_order.
+Print Assumptions C05_one_mover_first_order.
+Check C05_sampler_exact_iff_continuity.
+Print Assumptions C05_sampler_exact_iff_continuity.
+
+(* Marginal.v *)
+Check C03_rate_conditions.
+Print Assumptions C03_rate_conditions.
+Check C03_step_conditions.
+Print Assumptions C03_step_conditions.
+Check C03_marginalization_step.
+Print Assumptions C03_marginalization_step.
+Check C05_marginal_sampler_exact.
+Print Assumptions C05_marginal_sampler_exact.
+Check C03_marginalization_chain.
+Print Assumptions C03_marginalization_chain.
+Check C04_marginal_exact_one_token.
+Print Assumptions C04_marginal_exact_one_token.
+
+(* Paths.v *)
+Check C01_convex_path_is_pmf.
+Print Assumptions C01_convex_path_is_pmf.
+Check C01_convex_path_endpoint.
+Print Assumptions C01_convex_path_endpoint.
+Check C04_convex_step_samples.
+Print Assumptions C04_convex_step_samples.
+Check C02_argmin_rate_conditions.
+Print Assumptions C02_argmin_rate_conditions.
+Check C02_ties.
+Print Assumptions C02_ties.
+Check C04_argmin_step_conditions.
+Print Assumptions C04_argmin_step_conditions.
+Check C01_marginal_path_is_pmf.
+Print Assumptions C01_marginal_path_is_pmf.
+Check C01_marginal_start.
+Print Assumptions C01_marginal_start.
+Check C01_marginal_end.
+Print Assumptions C01_marginal_end.
+
+(* Decentralization.v *)
+Check C08_router_is_pmf.
+Print Assumptions C08_router_is_pmf.
+Check C08_clusters.
+Print Assumptions C08_clusters.
+Check C08_disjoint_clusters.
+Print Assumptions C08_disjoint_clusters.
+Check C08_central_path.
+Print Assumptions C08_central_path.
+Check C08_decentralization_velocity.
+Print Assumptions C08_decentralization_velocity.
+Check C08_decentralization_step.
+Print Assumptions C08_decentralization_step.
+Check C08_decentralization_discrete.
+Print Assumptions C08_decentralization_discrete.
+Check C08_decentralization_chain.
+Print Assumptions C08_decentralization_chain.
+
+(* Continuous.v *)
+Check C02_convex_velocity_generates.
+Print Assumptions C02_convex_velocity_generates.
+Check C03_marginalization_continuous.
+Print Assumptions C03_marginalization_continuous.
+Check C08_decentralization_continuous.
+Print Assumptions C08_decentralization_continuous.
+Check C03_marginalization_polynomial.
+Print Assumptions C03_marginalization_polynomial.
+Check C02_convex_velocity_generates_polynomial.
+Print Assumptions C02_convex_velocity_generates_polynomial.
+Check C03_convex_marginal_generates_polynomial.
+Print Assumptions C03_convex_marginal_generates_polynomial.
+
+(* Masked.v *)
+Check C22_path_factorization.
+Print Assumptions C22_path_factorization.
+Check C22_posterior.
+Print Assumptions C22_posterior.
+Check C22_hidden_token.
+Print Assumptions C22_hidden_token.
+Check C22_router.
+Print Assumptions C22_router.
+Check C22_router_independent_of_schedule.
+Print Assumptions C22_router_independent_of_schedule.
+Check C04_masked_velocity_is_convex_step.
+Print Assumptions C04_masked_velocity_is_convex_step.
+Check C18_masked_backward_velocity.
+Print Assumptions C18_masked_backward_velocity.
+Check C04_masked_step_samples.
+Print Assumptions C04_masked_step_samples.
+Check C04_masked_step_conditions.
+Print Assumptions C04_masked_step_conditions.
+Check C22_marginal_velocity.
+Print Assumptions C22_marginal_velocity.
+Check C02_masked_rate_generates.
+Print Assumptions C02_masked_rate_generates.
+Check C03_masked_marginal_generates.
+Print Assumptions C03_masked_marginal_generates.
+
+(* Autoregression.v *)
+Check C06_masked_chain_law.
+Print Assumptions C06_masked_chain_law.
+Check C06_one_position_a_step_exact.
+Print Assumptions C06_one_position_a_step_exact.
+Check C06_any_order_exact.
+Print Assumptions C06_any_order_exact.
+Check C06_autoregression_exact.
+Print Assumptions C06_autoregression_exact.
+Check C06_autoregressive_velocity.
+Print Assumptions C06_autoregressive_velocity.
+Check C06_step_is_next_token_sampling.
+Print Assumptions C06_step_is_next_token_sampling.
+Check C06_chain_rule.
+Print Assumptions C06_chain_rule.
+
+(* MaskedStep.v *)
+Check C05_masked_continuity_iff_one_mover.
+Print Assumptions C05_masked_continuity_iff_one_mover.
+
+(* Filter.v *)
+Check C08_routed_next_token.
+Print Assumptions C08_routed_next_token.
+Check C10_bayes_filter_is_posterior.
+Print Assumptions C10_bayes_filter_is_posterior.
+Check C10_bayes_filter_is_path_router.
+Print Assumptions C10_bayes_filter_is_path_router.
+Check C12_mixture_over_expert.
+Print Assumptions C12_mixture_over_expert.
+Check C11_router_one_hot.
+Print Assumptions C11_router_one_hot.
+Check C11_one_hot_top1.
+Print Assumptions C11_one_hot_top1.
+Check C11_expert_weight_one_hot.
+Print Assumptions C11_expert_weight_one_hot.
+Check C11_top1_exact.
+Print Assumptions C11_top1_exact.
+
+(* Ensemble.v *)
+Check C13_one_time_law_discrete.
+Print Assumptions C13_one_time_law_discrete.
+Check C13_one_time_law_continuous.
+Print Assumptions C13_one_time_law_continuous.
+Check C13_masked_path_law.
+Print Assumptions C13_masked_path_law.
+
+(* Stability.v *)
+Check C14_mixture.
+Print Assumptions C14_mixture.
+Check C14_chain.
+Print Assumptions C14_chain.
+Check C14_chain_under_other.
+Print Assumptions C14_chain_under_other.
+Check C14_autoregression.
+Print Assumptions C14_autoregression.
+
+(* MaskedRate.v *)
+Check C05_masked_step_bound.
+Print Assumptions C05_masked_step_bound.
+Check C05_masked_run_bound.
+Print Assumptions C05_masked_run_bound.
+
+(* TopK.v *)
+Check C15_top_k_exact.
+Print Assumptions C15_top_k_exact.
+Check C15_top_k_bound.
+Print Assumptions C15_top_k_bound.
+Check C15_top_k_attained_iff_disjoint.
+Print Assumptions C15_top_k_attained_iff_disjoint.
+
+(* Product.v *)
+Check C21_one_mover_same_law.
+Print Assumptions C21_one_mover_same_law.
+Check C21_two_movers_covariance.
+Print Assumptions C21_two_movers_covariance.
+Check C21_two_movers_same_law_iff.
+Print Assumptions C21_two_movers_same_law_iff.
+Check C21_two_experts_binary.
+Print Assumptions C21_two_experts_binary.
+
+(* Corrector.v *)
+Check C18_corrector_continuous.
+Print Assumptions C18_corrector_continuous.
+Check C18_corrector_step_continuity.
+Print Assumptions C18_corrector_step_continuity.
+Check C18_corrector_samples_one_mover.
+Print Assumptions C18_corrector_samples_one_mover.
+Check C18_corrector_rate_conditions.
+Print Assumptions C18_corrector_rate_conditions.
+Check C18_corrector_step_conditions.
+Print Assumptions C18_corrector_step_conditions.
+Check C18_argmax_backward_conditions.
+Print Assumptions C18_argmax_backward_conditions.
+Check C18_corrector_conditional_samples.
+Print Assumptions C18_corrector_conditional_samples.
+
+(* Averaging.v *)
+Check C09_static_iff.
+Print Assumptions C09_static_iff.
+Check C09_affinely_independent.
+Print Assumptions C09_affinely_independent.
+Check C09_independent_router.
+Print Assumptions C09_independent_router.
+Check C16_temperature_one.
+Print Assumptions C16_temperature_one.
+Check C16_one_hot.
+Print Assumptions C16_one_hot.
+Check C16_identical_experts.
+Print Assumptions C16_identical_experts.
+Check C16_sharpen_agrees_iff_one_hot.
+Print Assumptions C16_sharpen_agrees_iff_one_hot.
+Check C17_affine_averaging.
+Print Assumptions C17_affine_averaging.
+
+(* CounterexamplesToken.v *)
+Check C01_control_row_sums.
+Print Assumptions C01_control_row_sums.
+Check C02_control_wrong_pivot.
+Print Assumptions C02_control_wrong_pivot.
+Check C04_control_derivative_increments.
+Print Assumptions C04_control_derivative_increments.
+Check C04_control_restored.
+Print Assumptions C04_control_restored.
+Check C11_control_not_determined.
+Print Assumptions C11_control_not_determined.
+Check C15_control_tight.
+Print Assumptions C15_control_tight.
+Check C15_control_not_renormalized.
+Print Assumptions C15_control_not_renormalized.
+Check C16_control_temperature.
+Print Assumptions C16_control_temperature.
+Check C16_control_geometric.
+Print Assumptions C16_control_geometric.
+Check C17_control_softmax.
+Print Assumptions C17_control_softmax.
+Check C17_control_product.
+Print Assumptions C17_control_product.
+Check C22_control_uniform_source.
+Print Assumptions C22_control_uniform_source.
+Check C22_control_different_schedules.
+Print Assumptions C22_control_different_schedules.
+Check C08_control_uniform_source.
+Print Assumptions C08_control_uniform_source.
+Check C13_control_uniform_path_law.
+Print Assumptions C13_control_uniform_path_law.
+
+(* Counterexamples.v *)
+Check C03_control_prior_for_posterior.
+Print Assumptions C03_control_prior_for_posterior.
+Check C03_control_restored.
+Print Assumptions C03_control_restored.
+Check C05_control_two_movers.
+Print Assumptions C05_control_two_movers.
+Check C06_control_parallel_reveal.
+Print Assumptions C06_control_parallel_reveal.
+Check C08_control_static_weights.
+Print Assumptions C08_control_static_weights.
+Check C08_control_static_next_token.
+Print Assumptions C08_control_static_next_token.
+Check C08_control_restored.
+Print Assumptions C08_control_restored.
+Check C13_control_two_movers.
+Print Assumptions C13_control_two_movers.
+Check C21_control_point_experts.
+Print Assumptions C21_control_point_experts.
+
+(* CounterexamplesChain.v *)
+Check C18_control_difference_not_one.
+Print Assumptions C18_control_difference_not_one.
+Check C18_control_restored.
+Print Assumptions C18_control_restored.
+Check C18_control_negative_beta.
+Print Assumptions C18_control_negative_beta.
+Check C13_control_static_weights_autoregression.
+Print Assumptions C13_control_static_weights_autoregression.
+Check C10_control_likelihood_dropped.
+Print Assumptions C10_control_likelihood_dropped.
+Check C10_control_last_token_only.
+Print Assumptions C10_control_last_token_only.
+Check C10_control_wrong_prior.
+Print Assumptions C10_control_wrong_prior.
