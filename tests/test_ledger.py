@@ -29,6 +29,7 @@ from ddfm_theory.ledger.evidence import (
     witness,
 )
 from ddfm_theory.ledger.families import exact
+from ddfm_theory.ledger.formal import formal_evidence
 from ddfm_theory.ledger.rates import RATES
 from ddfm_theory.ledger.records import KINDS, Equation, Inequality
 from ddfm_theory.ledger.report import latex, markdown, summary
@@ -314,15 +315,13 @@ def test_every_row_of_the_readme_s_ledger_is_what_the_ledger_gives():
     """The README's table is generated: its marks are those of a report whose every check holds."""
     readme = (Path(ddfm_theory.__file__).parent.parent / "README.md").read_text()
     block = readme[readme.index("<!-- ledger -->") : readme.index("<!-- /ledger -->")]
-    rows = {
-        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
-        for line in block.splitlines()
-        if line.startswith("| C")
-    }
-    assert list(rows) == list(CLAIMS)
-    for name, (title, numeric, by_property, by_rationals, symbolic, data, controls) in rows.items():
-        assert title == CLAIMS[name].title
-        assert (numeric, by_property, by_rationals) == ("yes", "yes", "yes")
-        assert symbolic == ("open" if "symbolic" in CLAIMS[name].without else "yes")
-        assert data == ("yes" if name in DATA_LAWS else "-")
-        assert controls == f"{len(CLAIMS[name].controls)} of {len(CLAIMS[name].controls)}"
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines() if line.startswith("|")]
+    rows = [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
+    assert [row[""] for row in rows] == list(CLAIMS)
+    for row, claim in zip(rows, CLAIMS.values(), strict=True):
+        assert row["statement"] == claim.title
+        assert {row["numeric"], row["property"], row["exact"]} == {"yes"}
+        assert row["symbolic"] == ("open" if "symbolic" in claim.without else "yes")
+        assert row["formal"] == ("yes" if formal_evidence(claim.id) else "-")
+        assert row["data"] == ("yes" if claim.id in DATA_LAWS else "-")
+        assert row["controls that fail"] == f"{len(claim.controls)} of {len(claim.controls)}"

@@ -111,7 +111,6 @@ CLAIMS: dict[str, Claim] = {
             r"TV\big(\textstyle\sum_k r_k p_k, \text{top-}k\big) = (1-s)\,TV(\text{kept},\text{dropped}) \le 1 - s",
             "s is the kept mass, weights renormalized; the bound is attained iff the supports are disjoint", HERE,
             information.family_top_k, information.law_top_k, information.CONTROLS_C15,
-            {"symbolic": "top-k and total variation need an order"},
         ),
         Claim(
             "C16", "sharpening and mixing",

@@ -10,7 +10,7 @@ from typing import Any
 
 import flint
 
-from ddfm_theory.arrays import Array, Log, full, is_symbolic, log, namespace, stack, total
+from ddfm_theory.arrays import Array, Log, full, is_symbolic, log, namespace, ratio, stack, support, total
 from ddfm_theory.couplings import MaskedCoupling
 from ddfm_theory.decentralization import Decentralization, mix, router_posterior, top_k_gate, top_k_mask
 from ddfm_theory.ledger.draws import Draw
@@ -255,6 +255,9 @@ def family_top_k(draw: Draw) -> Any:
 def law_top_k(case: Any, *, scale: Any = None, renormalize: bool = True) -> Iterator[Statement]:
     """C15: keeping mass s and renormalizing moves the mixture by exactly (1 - s) TV(kept, dropped) <= 1 - s."""
     r, laws, k = case.router, case.laws, case.k
+    yield from _kept_and_dropped(r, laws, k)
+    if is_symbolic(r):
+        return
     keeps = top_k_mask(r, k)
     held = namespace(r).where(keeps, r, full((), 0, r))
     gated = top_k_gate(r, k) if renormalize else held
@@ -267,6 +270,17 @@ def law_top_k(case: Any, *, scale: Any = None, renormalize: bool = True) -> Iter
         kept, dropped = mix(held, laws), mix(r - held, laws)
         disjoint = all(a == 0 or b == 0 for a, b in zip(kept, dropped, strict=True))
         yield truth("1 - s is attained iff the supports are disjoint", bool(moved == lost), disjoint)
+
+
+def _kept_and_dropped(r: Array, laws: Array, k: int) -> Iterator[Statement]:
+    """The identity under the norm, for the first k experts whatever their weights: it needs no order."""
+    held = r * full((1,), 0, r)
+    held[:k] = r[:k]
+    kept, dropped = (mix(ratio(part, total(part, 0)), laws) for part in (held, r - held))
+    moved = mix(r, laws) - kept
+    expected = (dropped - kept) * total(r - held, 0)
+    charged = support(total(held, 0))
+    yield Equation("keeping any k: mixture - kept = (1 - s)(dropped - kept)", moved * charged, expected * charged)
 
 
 _GATED = instance(router=exact(["3/4", "1/4"]), laws=exact([[1, 0], [0, 1]]), k=1)
