@@ -6,12 +6,13 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from ddfm_theory.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "torch", "python-flint", "sympy")
@@ -59,7 +60,4 @@ def child(*arguments: str, seconds: float | None = None) -> str | None:
 def write(path: Path, result: dict[str, Any]) -> None:
     """Write JSON to a temporary file beside the path, then put it in place."""
     path.parent.mkdir(exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-        json.dump({"machine": machine(), **result}, file, indent=1)
-        file.write("\n")
-    os.replace(file.name, path)
+    write_whole(path, json.dumps({"machine": machine(), **result}, indent=1) + "\n")

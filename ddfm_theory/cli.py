@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import importlib.util
 import json as as_json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ddfm_theory.files import write_whole
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check decentralized autoregressive generation.")
 
@@ -230,14 +230,9 @@ def _between_markers(path: Path, table: str) -> str:
 
 
 def write(path: Path | None, text: str) -> None:
-    """Write atomically: a whole file or none."""
-    if path is None:
-        return
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
+    """Write a file that was asked for."""
+    if path is not None:
+        write_whole(path, text)
 
 
 def spread(arguments: list[str]) -> list[str]:

@@ -143,7 +143,7 @@ def test_a_denominator_that_cancels_leaves_no_bound():
 
 
 def test_ratio_is_zero_where_the_denominator_is(system):
-    from conftest import draw_in
+    from number_systems import draw_in
 
     values = draw_in(system).pmf((3,), positive=True)
     both = arrays.stack([values, values * 0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -177,7 +178,7 @@ def test_saving_over_leaves_the_new_alone(tmp_path):
 @pytest.mark.parametrize("step", [0, 1])
 def test_a_crash_while_saving_leaves_the_old(tmp_path, monkeypatch, step):
     FOUND.save(tmp_path)
-    real, calls = storage.os.replace, []
+    real, calls = os.replace, []
 
     def failing(*args):
         calls.append(args)
@@ -185,11 +186,11 @@ def test_a_crash_while_saving_leaves_the_old(tmp_path, monkeypatch, step):
             raise OSError("no space")
         real(*args)
 
-    monkeypatch.setattr(storage.os, "replace", failing)
+    monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(OSError, match="no space"):
         FOUR.save(tmp_path)
     assert (Partition.load(tmp_path).labels == FOUND.labels).all()
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_damaged_and_foreign_folders_are_refused(tmp_path):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from conftest import SYSTEMS, draw_in
 from hypothesis import given
 from hypothesis import strategies as st
+from number_systems import SYSTEMS, draw_in
 
 from ddfm_theory.arrays import asarray, is_object, system_of, to_float
 from ddfm_theory.autoregression import (

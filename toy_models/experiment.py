@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import platform
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ddfm_theory.decentralization import Decentralization
+from ddfm_theory.files import write_whole
 from ddfm_theory.objectives import decomposition, entropy
 from ddfm_theory.stability import kl_divergence, mixture_tv_bound, total_variation
 from toy_models.routing import RULES, routed_law
@@ -100,10 +99,7 @@ def save(result: dict[str, Any], path: Path) -> None:
     """Write a result as JSON, one row a line, atomically."""
     head = json.dumps({key: value for key, value in result.items() if key != "rows"}, sort_keys=True)
     rows = ",\n".join(json.dumps(row, sort_keys=True) for row in result["rows"])
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w") as file:
-        file.write(f'{head[:-1]}, "rows": [\n{rows}\n]}}\n')
-    os.replace(name, path)
+    write_whole(path, f'{head[:-1]}, "rows": [\n{rows}\n]}}\n')
 
 
 def summary(result: dict[str, Any]) -> list[str]:

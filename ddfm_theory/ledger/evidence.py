@@ -20,7 +20,7 @@ ERRORS = (ArithmeticError, AttributeError, LookupError, NameError, RuntimeError,
 
 @dataclass(frozen=True)
 class Profile:
-    """How much is looked at: numbers of instances of each kind, and the sizes of C08 with every pmf symbolic."""
+    """How much is looked at: instances of each kind, the sizes of C08 with every pmf symbolic, and the derivations."""
 
     exact: int
     exhaustive: int
@@ -28,10 +28,11 @@ class Profile:
     symbolic: int
     numeric: int
     large: tuple[tuple[int, int, int], ...]
+    derivations: bool = True
 
 
 PROFILES = {
-    "quick": Profile(20, 80, 15, 3, 4, ((3, 2, 2),)),
+    "quick": Profile(20, 80, 15, 3, 4, ((3, 2, 2),), derivations=False),
     "default": Profile(200, 800, 80, 10, 24, ((3, 2, 2), (4, 3, 2))),
     "exhaustive": Profile(2000, 200_000, 1000, 40, 200, ((3, 2, 2), (4, 3, 2), (4, 3, 4))),
 }

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ddfm_theory.ledger.claims import CLAIMS
+from ddfm_theory.ledger.derived import derivation_evidence
 from ddfm_theory.ledger.evidence import (
     PROFILES,
     Profile,
@@ -185,4 +186,5 @@ def _load(data: Any) -> Any:
 def _evidence(name: str, profile: Profile, seed: int) -> list[Check]:
     claim = CLAIMS[name]
     found = [_EVIDENCE[kind](claim, profile, seed) for kind in KINDS]
-    return found + [rate() for rate in RATES.get(name, ())] + formal_evidence(name)
+    derived = derivation_evidence(name) if profile.derivations else []
+    return found + [rate() for rate in RATES.get(name, ())] + derived + formal_evidence(name)

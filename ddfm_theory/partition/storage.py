@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ddfm_theory.files import write_whole
 from ddfm_theory.partition.assignment import check_labels
 from ddfm_theory.partition.result import Partition
 from ddfm_theory.partition.rows import unit
@@ -47,8 +46,8 @@ def save(partition: Partition, folder: str | Path) -> None:
     header = {name: getattr(partition, name) for name in VALUES}
     header |= {"format": FORMAT, "tensors": f"partition-{digest[:16]}.safetensors", "sha256": digest}
     former = _former(folder)
-    _replace(folder / header["tensors"], data)
-    _replace(folder / "partition.json", (json.dumps(header, indent=2, sort_keys=True) + "\n").encode())
+    write_whole(folder / header["tensors"], data)
+    write_whole(folder / "partition.json", (json.dumps(header, indent=2, sort_keys=True) + "\n").encode())
     if former not in (None, header["tensors"]):
         (folder / str(former)).unlink(missing_ok=True)
 
@@ -59,19 +58,6 @@ def _former(folder: Path) -> str | None:
         return str(_header(folder)["tensors"])
     except ValueError:
         return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside, flush it to disk, and move it into place."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def load(folder: str | Path) -> Partition:

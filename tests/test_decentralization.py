@@ -6,9 +6,9 @@ import flint
 import numpy as np
 import pytest
 import sympy as sp
-from conftest import SYSTEMS, draw_in
 from hypothesis import given
 from hypothesis import strategies as st
+from number_systems import SYSTEMS, draw_in
 
 from ddfm_theory.arrays import asarray, gamma, is_object, stack, system_of, to_sympy, total
 from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling, states_of
