@@ -6,6 +6,7 @@ import itertools
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import flint
 import numpy as np
@@ -17,6 +18,7 @@ from ddfm_theory.ledger.laws_experts import weights_everywhere
 from ddfm_theory.ledger.records import FAILS, HOLDS, UNDECIDED
 from ddfm_theory.velocities import marginal_velocity
 from proofs import CLAIMS, Derivation, Step, check, check_by_solver, derivations
+from proofs import table as table_room
 from proofs.__main__ import main
 from proofs.appendix import align, appendix, displayed
 from proofs.counterexamples import counterexamples, latex, markdown
@@ -356,3 +358,14 @@ def test_flow_agrees_with_the_project():
     assert isinstance(case.experts, Decentralization)
     assert isinstance(case.flow, Flow)
     assert (marginal_velocity(case.experts.central, case.schedule, 0) == case.flow.over_rates(case.flow.velocity)).all()
+
+
+def test_the_table_is_what_the_code_gives():
+    """proofs/TABLE.md maps source, row, theorems, functions and tests; each function it names exists."""
+    assert (Path(table_room.__file__).parent / "TABLE.md").read_text() == table_room.table()
+    for functions in table_room.FUNCTIONS.values():
+        for function in functions:
+            module, *names = function.split(".")
+            place = importlib.import_module(f"ddfm_theory.{module}")
+            for name in names:
+                place = getattr(place, name)
