@@ -23,6 +23,7 @@ from ddfm_theory.arrays import (
     Array,
     cast,
     full,
+    index_like,
     is_object,
     namespace,
     pmf,
@@ -139,7 +140,7 @@ def top_k_mask(router: Array, k: int) -> Array:
     positive_int(k, "k", 1, int(router.shape[0]))
     key = router if is_object(router) else to_float(router)
     ranks = np.argsort(np.argsort(-key, axis=0, kind="stable"), axis=0, kind="stable")
-    return namespace(router).asarray(ranks < k) if not is_object(router) else ranks < k
+    return index_like(ranks < k, router)
 
 
 def hard_router(assignments: Any, experts: int, like: Array) -> Array:

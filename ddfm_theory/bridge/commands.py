@@ -1,0 +1,237 @@
+"""What the commands ``ddfm check`` and ``ddfm generate`` do, as functions: folders and files in, a summary out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddfm_theory.bridge.check import Case, Record, conformance
+from ddfm_theory.bridge.data import Item, Pixels, encode, image_embeddings, read_items
+from ddfm_theory.bridge.distance import MEASURES, compare
+from ddfm_theory.bridge.ensemble import Ensemble
+from ddfm_theory.bridge.extras import need
+from ddfm_theory.bridge.loading import check_alike, load_expert, load_experts
+from ddfm_theory.bridge.router_files import load_router
+from ddfm_theory.bridge.routers import BayesFilter, FixedPrior, Router
+from ddfm_theory.bridge.scores import bootstrap
+
+Tensor = Any  # torch.Tensor
+Say = Callable[[str], Any]
+
+
+@dataclass
+class Summary:
+    """What a check of checkpoints found.
+
+    Attributes:
+        records: of the conformance suite.
+        distance: by cluster and measure the mean with its interval; empty without a dense model.
+        items: how many rows of data were compared.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    distance: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    items: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether no check fails."""
+        return all(record.outcome != "fails" for record in self.records)
+
+
+def open_ensemble(experts: Sequence[Any], router: Any = None, gate: int | None = None, **options: Any) -> Ensemble:
+    """Return an ensemble of a saved folder (one path), or of experts with a router.
+
+    Args:
+        experts: one folder of an ensemble, or K checkpoints.
+        router: a router, a router's folder, or None: the exact filter from a uniform prior.
+        gate: how many experts are kept.
+        options: as for ``loading.load_experts``.
+    """
+    if len(experts) == 1 and (Path(experts[0]) / "router").is_dir():
+        return Ensemble.from_pretrained(experts[0], **options)
+    loaded = load_experts(experts, **options)
+    given = BayesFilter(FixedPrior.uniform(len(loaded))) if router is None else router
+    return Ensemble(loaded, given if isinstance(given, Router) else load_router(given), gate)
+
+
+def features_of(items: Sequence[Item], encoder: Any) -> Tensor | None:
+    """Return the embeddings of items' images by a CLIP checkpoint's folder, L2-normalized; None without an encoder."""
+    if encoder is None:
+        return None
+
+    model = need("transformers").AutoModel.from_pretrained(encoder, local_files_only=True).eval()
+    how = Pixels(getattr(model.config, "vision_config", model.config).image_size, "crop")
+    missing = [item.key for item in items if item.image is None]
+    if missing:
+        raise ValueError(f"items must show an image for an encoder to route on, {missing[0]!r} shows none")
+    out = image_embeddings(model, torch.stack([how.read(item.image) for item in items]))
+    return out / out.norm(dim=1, keepdim=True)
+
+
+def check_checkpoints(
+    experts: Sequence[Any], data: Any, *, dense: Any = None, router: Any = None, gate: int | None = None,
+    encoder: Any = None, batch: int = 4, sample: int = 3, out: Any = None, say: Say | None = None, **options: Any,
+) -> Summary:  # fmt: skip
+    """Run the conformance suite on a few rows, then measure the distance to a dense model on all of them.
+
+    Args:
+        experts: one ensemble's folder, or K checkpoints.
+        data: a file of JSON lines, see ``data.read_items``.
+        dense: a checkpoint to compare with.
+        router: a router's folder; None is the exact filter from a uniform prior.
+        gate: how many experts are kept.
+        encoder: a CLIP checkpoint whose image embedding the router looks at.
+        batch: rows at a time.
+        sample: rows of the conformance suite, at least 2.
+        out: a file of JSON lines; rows that an interrupted run of the same arguments wrote are not done again.
+        say: told what goes on.
+        options: as for ``loading.load_experts``.
+
+    Raises:
+        ValueError: whatever is wrong with folders, data or arguments; ``out`` of another run.
+    """
+    tell = say or (lambda words: None)
+    items, ensemble = read_items(data), open_ensemble(experts, router, gate, **options)
+    features = features_of(items, encoder)
+    named = {"dense": dense, "data": data, "router": router}
+    run: dict[str, Any] = {"experts": [str(path) for path in experts], "gate": gate, "rows": len(items)}
+    run |= {name: None if value is None else str(value) for name, value in named.items()}
+    journal = _Journal(out, run)
+    summary = Summary()
+    case = _case(ensemble, items[:sample], None if features is None else features[:sample])
+    for record in conformance(case):
+        tell(f"{record.name}: {record.outcome}")
+        summary.records.append(record)
+        journal.write("check", asdict(record))
+    if dense is not None:
+        central = load_expert(dense, **options)
+        check_alike([ensemble.experts[0], central])
+        for rows in _blocks(items, journal, batch):
+            tell(f"compared {len(journal.rows)} of {len(items)} rows")
+            _compare(ensemble, central, items, rows, features, journal)
+        summary.distance, summary.items = _distance([journal.rows[item.key] for item in items]), len(items)
+        journal.write("summary", summary.distance)
+    return summary
+
+
+def _case(ensemble: Ensemble, items: Sequence[Item], features: Tensor | None) -> Case:
+    prompts, answers = encode(items, ensemble.experts[0])
+    return Case(ensemble, prompts, answers, features)
+
+
+def _blocks(items: Sequence[Item], journal: _Journal, batch: int) -> Iterable[list[int]]:
+    due = [i for i, item in enumerate(items) if item.key not in journal.rows]
+    return [due[a : a + batch] for a in range(0, len(due), batch)]
+
+
+def _compare(
+    ensemble: Ensemble, dense: Any, items: Sequence[Item], rows: list[int], features: Tensor | None, journal: _Journal
+) -> None:
+    chosen = [items[i] for i in rows]
+    looked = None if features is None else features[rows]
+    prompts, answers = encode(chosen, ensemble.experts[0])
+    found = compare(ensemble, dense, prompts, answers, looked)
+    clusters = ensemble.prior(looked, len(chosen)).argmax(dim=0).tolist()
+    for b, item in enumerate(chosen):
+        values = {name: float(found.means(name)[b]) for name in MEASURES}
+        journal.add({"id": item.key, "cluster": clusters[b], "tokens": int(found.lengths[b]), **values})
+
+
+def _distance(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    groups = {"all": list(rows)}
+    clusters = sorted({row["cluster"] for row in rows})
+    if len(clusters) > 1:
+        groups |= {f"cluster {k}": [row for row in rows if row["cluster"] == k] for k in clusters}
+    out: dict[str, dict[str, dict[str, float]]] = {}
+    for name, members in groups.items():
+        out[name] = {}
+        for measure in MEASURES:
+            values = np.array([row[measure] for row in members])
+            low, high = bootstrap(values)
+            out[name][measure] = {"mean": float(values.mean()), "low": low, "high": high, "n": len(values)}
+    return out
+
+
+class _Journal:
+    """JSON lines of a run, appended to as it goes; opening it again takes up the rows that are there."""
+
+    def __init__(self, place: Any, run: dict[str, Any]) -> None:
+        self.place = None if place is None else Path(place)
+        self.rows: dict[str, dict[str, Any]] = {}
+        if self.place is not None and self.place.exists():
+            self._resume(run)
+        else:
+            self.write("run", run)
+
+    def _resume(self, run: dict[str, Any]) -> None:
+        text = self.place.read_text(encoding="utf-8")  # type: ignore[union-attr]
+        whole = text[: text.rfind("\n") + 1]  # a line that an interruption cut is done again
+        lines = [json.loads(line) for line in whole.splitlines()]
+        before = {key: value for key, value in lines[0].items() if key != "kind"} if lines else run
+        if before != run:
+            raise ValueError(f"out must be of the same run to go on, {self.place} was of {before}")
+        self.place.write_text(whole, encoding="utf-8")  # type: ignore[union-attr]
+        self.rows = {line["id"]: line for line in lines if line["kind"] == "item"}
+        if not lines:
+            self.write("run", run)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows[row["id"]] = row
+        self.write("item", row)
+
+    def write(self, kind: str, row: dict[str, Any]) -> None:
+        if self.place is None:
+            return
+        finite = {key: None if value == float("inf") else value for key, value in row.items()}
+        with self.place.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **finite}, allow_nan=False) + "\n")
+
+
+def generate_text(
+    experts: Sequence[Any], prompts: Sequence[str], *, router: Any = None, gate: int | None = None,
+    images: Sequence[Any] | None = None, encoder: Any = None, chat: bool = False, load: dict[str, Any] | None = None,
+    **decoding: Any,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Generate from an ensemble: text in, text out with the router's weights and what was left out.
+
+    Args:
+        experts: one ensemble's folder, or K checkpoints.
+        prompts: B texts.
+        router: a router's folder; None is the exact filter from a uniform prior.
+        gate: how many experts are kept.
+        images: one a prompt.
+        encoder: a CLIP checkpoint whose image embedding the router looks at.
+        chat: put each prompt into the tokenizer's chat template.
+        load: options for ``loading.load_experts``.
+        decoding: options of ``generation.Decoding``; without ``stop`` the tokenizer's end-of-text token ends a row.
+
+    Returns:
+        One row a prompt: prompt, text, tokens, log_likelihood, router, dropped.
+    """
+    ensemble = open_ensemble(experts, router, gate, **(load or {}))
+    words = ensemble.tokenizer
+    shown = [_in_chat(words, text) if chat else text for text in prompts]
+    paths = [None] * len(shown) if images is None else [Path(image) for image in images]
+    items = [Item(str(b), image, text, "") for b, (text, image) in enumerate(zip(shown, paths, strict=True))]
+    encoded, _ = encode(items, ensemble.experts[0])
+    if decoding.get("stop") is None:
+        decoding["stop"] = [] if words.eos_token_id is None else [words.eos_token_id]
+    made = ensemble.generate(encoded, features_of(items, encoder), **decoding)
+    return [
+        {"prompt": text, "text": words.decode(made.tokens[b], skip_special_tokens=True), "tokens": made.tokens[b],
+         "log_likelihood": float(made.log_likelihoods[b]), "router": made.log_router[:, b].exp().tolist(),
+         "dropped": float(made.dropped[b])}
+        for b, text in enumerate(prompts)
+    ]  # fmt: skip
+
+
+def _in_chat(tokenizer: Any, text: str) -> str:
+    message = [{"role": "user", "content": text}]
+    return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))

@@ -1,0 +1,172 @@
+"""Data: JSON lines of image, prompt and answer, turned into tokens and pixels with Pillow and NumPy alone.
+
+A row is ``{"id": ..., "image": "path", "prompt": "...", "answer": "..."}``; without ``image`` it is text alone, without
+``id`` it goes by its line's number. A missing image, a repeated id or a row without prompt or answer is refused, never
+dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddfm_theory.bridge.extras import need
+from ddfm_theory.bridge.prompts import Prompts
+
+Tensor = Any  # torch.Tensor
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+FITS = ("stretch", "crop", "pad")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row of data: its id, its image's path or None, prompt and answer."""
+
+    key: str
+    image: Path | None
+    prompt: str
+    answer: str
+
+
+def read_items(place: Any) -> list[Item]:
+    """Read JSON lines; image paths are relative to the file's folder.
+
+    Raises:
+        ValueError: a line that is no such row, a repeated id, an image that is not there, or no rows.
+    """
+    file = Path(place)
+    if not file.is_file():
+        raise ValueError(f"data must be a file of JSON lines, was {file}")
+    out, seen = [], set()
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        item = _item(line, number, file)
+        if item.key in seen:
+            raise ValueError(f"ids of {file} must stand once each, {item.key!r} of line {number} stood before")
+        seen.add(item.key)
+        out.append(item)
+    if not out:
+        raise ValueError(f"data must hold at least one row, {file} held none")
+    return out
+
+
+def _item(line: str, number: int, file: Path) -> Item:
+    try:
+        row = json.loads(line)
+        prompt, answer = str(row["prompt"]), str(row["answer"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"line {number} of {file} must be JSON with prompt and answer: {error!r}") from error
+    image = None if row.get("image") is None else file.parent / str(row["image"])
+    if image is not None and not image.is_file():
+        raise ValueError(f"image of line {number} of {file} must be there, {image} was not")
+    return Item(str(row.get("id", number)), image, prompt, answer)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """How an image becomes an array: a square side, a fit, mean and deviation a channel.
+
+    Attributes:
+        side: pixels.
+        fit: ``stretch`` both sides, ``crop`` the middle square of the shorter side, or ``pad`` to a square about the
+            middle with the mean color.
+        mean: a channel, of values in 0..1.
+        deviation: a channel.
+    """
+
+    side: int
+    fit: str = "stretch"
+    mean: tuple[float, ...] = CLIP[0]
+    deviation: tuple[float, ...] = CLIP[1]
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise ValueError(f"fit must be one of {FITS}, was {self.fit!r}")
+
+    @classmethod
+    def of(cls, expert: Any) -> Pixels:
+        """Return what a checkpoint expects: LLaVA crops, CLIP's statistics; InternVL stretches, ImageNet's."""
+        vision = expert.model.config.vision_config
+        side = vision.image_size if isinstance(vision.image_size, int) else vision.image_size[0]
+        if expert.model.config.model_type == "internvl":
+            return cls(side, "stretch", *IMAGENET)
+        return cls(side, "crop", *CLIP)
+
+    def read(self, image: Any) -> Tensor:
+        """Return an image file as an array of shape (3, side, side), resized by Pillow's bicubic filter.
+
+        Raises:
+            ValueError: a file that Pillow cannot read.
+        """
+        image_module = need("PIL.Image")
+        try:
+            with image_module.open(image) as opened:
+                picture = opened.convert("RGB")
+        except (OSError, SyntaxError) as error:
+            raise ValueError(f"image must be a picture that Pillow reads, {image} was not: {error}") from error
+        fitted = self._fitted(picture, image_module).resize((self.side, self.side), image_module.Resampling.BICUBIC)
+        values = np.asarray(fitted, dtype=np.float32) / 255
+        normal = (values - np.array(self.mean, np.float32)) / np.array(self.deviation, np.float32)
+        return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))
+
+    def _fitted(self, picture: Any, module: Any) -> Any:
+        width, height = picture.size
+        if self.fit == "stretch" or width == height:
+            return picture
+        side = min(width, height) if self.fit == "crop" else max(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        if self.fit == "crop":
+            return picture.crop((left, top, left + side, top + side))
+        canvas = module.new("RGB", (side, side), tuple(round(255 * value) for value in self.mean))
+        canvas.paste(picture, (-left, -top))
+        return canvas
+
+
+def encode(items: Sequence[Item], expert: Any, pixels: Pixels | None = None) -> tuple[Prompts, list[list[int]]]:
+    """Return items as prompts and answers of an expert's tokens, each image's placeholders before the text.
+
+    Args:
+        items: B rows, all with an image or none.
+        expert: whose tokenizer, image token and sizes are used.
+        pixels: how images are read; None is :meth:`Pixels.of`.
+
+    Raises:
+        ValueError: an expert without tokenizer, images for some rows only, or images for a language model.
+    """
+    if expert.tokenizer is None:
+        raise ValueError(f"expert must have a tokenizer to encode text, {expert.name} has none")
+    shown = [item.image for item in items if item.image is not None]
+    if len(shown) not in (0, len(items)):
+        raise ValueError(f"items must all show an image or none, {len(shown)} of {len(items)} did")
+    if shown and not expert.sees:
+        raise ValueError(f"items must show no image to {expert.name}, a language model, {len(shown)} did")
+    rows = [expert.tokenizer(item.prompt)["input_ids"] for item in items]
+    answers = [expert.tokenizer(item.answer, add_special_tokens=False)["input_ids"] for item in items]
+    if not shown:
+        return Prompts(rows), answers
+    how = pixels or Pixels.of(expert)
+    values = torch.stack([how.read(image) for image in shown])
+    size = int(expert.image_features(values[:1]).shape[1])
+    return Prompts([[expert.image_token] * size + row for row in rows], values), answers
+
+
+def image_embeddings(encoder: Any, pixel_values: Tensor) -> Tensor:
+    """Return an encoder's embedding of images, what the paper routes on: (n, C, H, W) to (n, D), in float64.
+
+    Args:
+        encoder: a CLIP model (its projected image features), or any vision model with a pooled output.
+        pixel_values: the images.
+    """
+    with torch.no_grad():
+        pixels = pixel_values.to(encoder.device, encoder.dtype)
+        out = encoder.get_image_features(pixels) if hasattr(encoder, "get_image_features") else encoder(pixels)
+    out = out if isinstance(out, torch.Tensor) else out.pooler_output
+    return out.double().cpu()
