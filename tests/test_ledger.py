@@ -151,8 +151,8 @@ PLANTED = {  # file, old, new, the claims that must be named
     "a sign of the divergence": ("continuity.py", "return -inflow", "return inflow", ["C03"]),
     "a sign of the velocity": (
         "velocities.py",
-        "out[(*at, mask, ..., i, mask)] = -",
-        "out[(*at, mask, ..., i, mask)] = ",
+        "sign[mask] = -sign[mask]",
+        "sign[mask] = sign[mask] * 1",
         ["C03", "C06"],
     ),
     "kappa for kappa'": (
