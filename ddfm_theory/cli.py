@@ -231,8 +231,11 @@ def _between_markers(path: Path, table: str) -> str:
 
 def write(path: Path | None, text: str) -> None:
     """Write a file that was asked for."""
-    if path is not None:
-        write_whole(path, text)
+    if path is None:
+        return
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"a file to write must be in a folder that exists, was {path}")
+    write_whole(path, text)
 
 
 def spread(arguments: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from ddfm_theory.arrays import Array, namespace, total
+from ddfm_theory.arrays import Array, alike, finite, namespace, total
 
 
 def divergence(p: Array, u: Array) -> Array:
@@ -36,15 +36,18 @@ def divergence(p: Array, u: Array) -> Array:
 
 def _check(p: Array, u: Array) -> None:
     expected = (*p.shape, p.ndim, p.shape[0] if p.ndim else 0)
+    finite(p, "p")
     if len(set(p.shape)) != 1 or tuple(u.shape) != tuple(expected):
         raise ValueError(f"u must have shape {tuple(expected)} for p of shape {tuple(p.shape)}, was {tuple(u.shape)}")
 
 
 def continuity_residual(p_dot: Array, p: Array, u: Array) -> Array:
     """Return dp/dt + div(p u), zero where u generates the path; shapes as for :func:`divergence`."""
+    p_dot, p = alike(p_dot, p, ("p_dot", "p"))
     return p_dot + divergence(p, u)
 
 
 def step_continuity_residual(p: Array, p_next: Array, u: Array) -> Array:
     """Return p' - p + div(p u), zero where the increment u carries p to p' to first order; shapes as above."""
+    p_next, p = alike(p_next, p, ("p_next", "p"))
     return p_next - p + divergence(p, u)

@@ -25,6 +25,7 @@ from ddfm_theory.arrays import (
     pmf,
     positive_int,
     scatter_add,
+    system_of,
     tokens,
     total,
 )
@@ -256,14 +257,22 @@ def mixture(weights: Array, couplings: Sequence[AnyCoupling]) -> AnyCoupling:
 
 def check_alike(couplings: Sequence[AnyCoupling]) -> None:
     """Check that couplings are a nonempty sequence of one class, number system, length and vocabulary."""
-    if not couplings:
+    if not hasattr(couplings, "__len__") or not len(couplings):
         raise ValueError("couplings must hold at least one expert, was empty")
-    kinds = {(type(c), c.length, c.size, is_object(c.like)) for c in couplings}
-    if len(kinds) != 1 or not isinstance(couplings[0], Coupling | MaskedCoupling | EmpiricalCoupling):
-        shown = sorted(
-            {f"{type(c).__name__}(N={getattr(c, 'length', '?')}, d={getattr(c, 'size', '?')})" for c in couplings}
-        )
+    strangers = [
+        type(c).__name__ for c in couplings if not isinstance(c, Coupling | MaskedCoupling | EmpiricalCoupling)
+    ]
+    if strangers:
+        raise ValueError(f"couplings must be couplings, held {strangers[0]}")
+    kinds = {(type(c).__name__, c.length, c.size, _system(c.like)) for c in couplings}
+    if len(kinds) != 1:
+        shown = sorted(f"{name}(N={n}, d={d}, {system})" for name, n, d, system in kinds)
         raise ValueError(f"couplings must be alike in class, length, vocabulary and number system, were {shown}")
+
+
+def _system(like: Array) -> str:
+    """Name what two couplings must share to be mixed: exact entries mix freely, floats by library and dtype."""
+    return "exact" if is_object(like) else f"{type(like).__module__}.{system_of(like)}"
 
 
 def states_of(size: int, length: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from ddfm_theory.arrays import (
     index_like,
     is_object,
     namespace,
+    numbers,
     pmf,
     positive_int,
     ratio,
@@ -55,8 +56,12 @@ def router_posterior(weights: Array, likelihoods: Array) -> Array:
     Raises:
         ValueError: the leading axes differ.
     """
-    if weights.shape[0] != likelihoods.shape[0]:
-        raise ValueError(f"weights must have one row an expert, {likelihoods.shape[0]}, had {weights.shape[0]}")
+    weights, likelihoods = numbers(weights, "weights"), numbers(likelihoods, "likelihoods")
+    if is_object(likelihoods) and not is_object(weights):
+        likelihoods = cast(likelihoods, weights, "likelihoods")
+    if not weights.ndim or not likelihoods.ndim or weights.shape[0] != likelihoods.shape[0]:
+        shapes = f"{tuple(weights.shape)} and {tuple(likelihoods.shape)}"
+        raise ValueError(f"weights must have one row an expert, as likelihoods, shapes were {shapes}")
     shaped = weights[(...,) + (None,) * (likelihoods.ndim - weights.ndim)]
     joint = likelihoods * cast(shaped, likelihoods, "weights")
     return ratio(joint, total(joint, 0)[None, ...])
@@ -75,6 +80,9 @@ def mix(router: Array, velocities: Array) -> Array:
     Raises:
         ValueError: the router's axes do not lead the velocities'.
     """
+    router, velocities = numbers(router, "router"), numbers(velocities, "velocities")
+    if not router.ndim or not router.shape[0]:
+        raise ValueError(f"router must have one row an expert, was of shape {tuple(router.shape)}")
     if tuple(velocities.shape[: router.ndim]) != tuple(router.shape):
         raise ValueError(
             f"router must have the velocities' leading axes {tuple(velocities.shape[: router.ndim])}, "
@@ -129,6 +137,7 @@ def top_k_gate(router: Array, k: int) -> Array:
     Raises:
         ValueError: k out of range, or symbols, which have no order.
     """
+    router = numbers(router, "router")
     kept = top_k_mask(router, k)
     held = namespace(router).where(kept, router, full((), 0, router))
     return ratio(held, total(held, 0)[None, ...])
@@ -137,6 +146,8 @@ def top_k_gate(router: Array, k: int) -> Array:
 def top_k_mask(router: Array, k: int) -> Array:
     """Return which experts a top-k gate keeps, booleans of the router's shape."""
     refuse("decentralization.top_k_gate", router, "router")
+    if not router.ndim:
+        raise ValueError("router must have one row an expert, was one number")
     positive_int(k, "k", 1, int(router.shape[0]))
     key = router if is_object(router) else to_float(router)
     ranks = np.argsort(np.argsort(-key, axis=0, kind="stable"), axis=0, kind="stable")
@@ -180,8 +191,8 @@ class Decentralization:
     """
 
     def __init__(self, weights: Any, couplings: Sequence[AnyCoupling]) -> None:
+        check_alike(couplings)
         self.couplings = tuple(couplings)
-        check_alike(self.couplings)
         self.weights = cast(pmf(weights, "weights"), self.couplings[0].like, "weights")
         if tuple(self.weights.shape) != (len(self.couplings),):
             raise ValueError(f"weights must have shape ({len(self.couplings)},), was {tuple(self.weights.shape)}")
@@ -202,7 +213,7 @@ class Decentralization:
         central = self.central
         if not (isinstance(central, MaskedCoupling) and has_table(central, scheduler)):
             return router_posterior(self.weights, self.paths(scheduler, t))
-        charged = [support(factor) for factor in mask_factors(schedule(central, scheduler, t)[-1], central.size)]
+        charged = [support(factor) for factor in mask_factors(schedule(central, scheduler, t), central.size)]
         experts = [coupling for coupling in self.couplings if isinstance(coupling, MaskedCoupling)]
         tables = stack([times_outer(expert.revealed, charged) for expert in experts])
         return router_posterior(self.weights, tables)
@@ -231,7 +242,7 @@ class Decentralization:
             return router_posterior(self.weights, paths)
         rows = tokens(states, "states", central.size, central.length)
         masses = stack([coupling.mass_at(rows) for coupling in self.couplings])  # type: ignore[union-attr]
-        factors = mask_weights_at(schedule(central, scheduler, t)[-1], rows, central.size - 1)
+        factors = mask_weights_at(schedule(central, scheduler, t), rows, central.size - 1)
         for i in range(central.length):
             masses = masses * support(factors[:, i])
         return router_posterior(self.weights, masses)

@@ -22,6 +22,7 @@ import numpy as np
 
 from ddfm_theory.arrays import (
     Array,
+    alike,
     asarray,
     cast,
     full,
@@ -39,7 +40,7 @@ from ddfm_theory.couplings import MaskedCoupling
 from ddfm_theory.decentralization import Decentralization
 from ddfm_theory.paths import mask_factors, schedule, schedule_dot
 from ddfm_theory.schedulers import Scheduler
-from ddfm_theory.velocities import velocity_conditions
+from ddfm_theory.velocities import increment, velocity_conditions
 
 __all__ = [
     "Decomposition",
@@ -62,6 +63,7 @@ def cross_entropy(p: Array, q: Array) -> Array:
     Raises:
         ValueError: q(x) = 0 where p(x) > 0, an infinite loss; a number system without logarithms.
     """
+    p, q = alike(p, q, ("p", "q"))
     refuse("objectives.cross_entropy", p, "p")
     refuse("objectives.cross_entropy", q, "q")
     charged = p != 0
@@ -81,12 +83,18 @@ def mutual_information(joint: Array) -> Array:
     return entropy(total(flat, 1)) + entropy(total(flat, 0)) - entropy(flat)
 
 
+def _masked(coupling: Any) -> MaskedCoupling:
+    if not isinstance(coupling, MaskedCoupling):
+        raise ValueError(f"coupling must be a MaskedCoupling, was {type(coupling).__name__}")
+    return coupling
+
+
 def denoiser(coupling: MaskedCoupling) -> Array:
     r"""Return the perfect posterior :math:`q(x^i = x \mid z) = S(z^{i \to x}) / S(z)`, shape (d,) * N + (N, V).
 
     It is set at masked positions of states with S(z) > 0 and zero elsewhere.
     """
-    table, n, data = coupling.revealed, coupling.length, slice(coupling.vocabulary)
+    table, n, data = _masked(coupling).revealed, coupling.length, slice(coupling.vocabulary)
     out = full((*table.shape, n, coupling.vocabulary), 0, table)
     for i in range(n):
         at = (slice(None),) * i
@@ -95,16 +103,14 @@ def denoiser(coupling: MaskedCoupling) -> Array:
     return out
 
 
-def _weighted_losses(
-    coupling: MaskedCoupling, kappa: Array, slopes: Array, law: Array, positions: Sequence[int] | None = None
-) -> Array:
+def _weighted_losses(coupling: MaskedCoupling, weights: Array, slopes: Array, law: Array) -> Array:
     r"""Return per position the loss weighted by slope: (N,).
 
     The weight :math:`p_t(z) \dot\kappa^i / (1 - \kappa^i) q(x \mid z)` is the flux
     :math:`\dot\kappa^i \prod_{j \ne i} (\cdot) S(z^{i \to x})`: no division, so no 0/0 where kappa^i = 1.
     """
     table, n, data = coupling.revealed, coupling.length, slice(coupling.vocabulary)
-    factors, losses = mask_factors(kappa, coupling.size), []
+    factors, losses = mask_factors(weights, coupling.size), []
     for i in range(n):
         at = (slice(None),) * i
         rest = factors[:i] + factors[i + 1 :]
@@ -131,8 +137,8 @@ def flow_matching_cross_entropy(
         Shape (N,), zero at positions that do not move. Under the autoregressive schedule the moving position's entry is
         the next-token loss.
     """
-    before, after = schedule(coupling, scheduler, t)[-1], schedule(coupling, scheduler, t_next)[-1]
-    return _weighted_losses(coupling, before, after - before, law)
+    weights, moves = increment(_masked(coupling), scheduler, t, t_next)
+    return _weighted_losses(coupling, weights, moves[-1], law)
 
 
 def next_token_loss(target: Array, laws: Sequence[Array]) -> Array:
@@ -142,6 +148,8 @@ def next_token_loss(target: Array, laws: Sequence[Array]) -> Array:
         target: q, shape (V,) * N.
         laws: per step the model's next-token law, shape (V,) * t + (V,).
     """
+    if len(laws) != target.ndim:
+        raise ValueError(f"laws must be one a step, {target.ndim}, were {len(laws)}")
     losses = []
     for t in range(target.ndim):
         prefix = target
@@ -165,6 +173,11 @@ def generalized_kl(p: Array, velocity: Array, model: Array) -> Array:
         ValueError: a rate v = 0 where u > 0.
     """
     refuse("objectives.generalized_kl", p, "p")
+    velocity, model = alike(velocity, model, ("velocity", "model"))
+    if tuple(p.shape) != tuple(velocity.shape[: p.ndim]) or velocity.ndim != p.ndim + 2:
+        raise ValueError(
+            f"velocity must have shape (d,) * N + (N, d) for p of shape {tuple(p.shape)}, was {tuple(velocity.shape)}"
+        )
     (_, u), (_, v) = velocity_conditions(velocity), velocity_conditions(model)
     weight = p[..., None, None] * u
     reached = weight != 0
@@ -191,19 +204,37 @@ def negative_elbo(coupling: MaskedCoupling, scheduler: Scheduler, law: Array, *,
     Raises:
         ValueError: exact entries with a schedule that is no polynomial in t.
     """
-    degree = None if scheduler.degree is None or nodes else scheduler.degree * coupling.length
-    if degree is None and is_object(coupling.target):
+    count = None if nodes is None else positive_int(nodes, "nodes")
+    exact, degree = is_object(_masked(coupling).target), None if count else _degree(scheduler, coupling)
+    if degree is None and exact:
         raise ValueError(f"scheduler must be a polynomial in t among exact entries, was {scheduler!r}")
-    rule = _interpolation(degree) if degree is not None and degree <= 8 else _gauss(positive_int(nodes or 48, "nodes"))
+    _check_ends(coupling, scheduler)
+    rule = _gauss(count or 48) if degree is None else _interpolation(degree)
+    # t = s^p makes t^(1/p) smooth at 0, where its derivative is infinite; p = 1 for every other schedule
+    power = 1 if exact or scheduler.degree is not None else 1 / min(1.0, float(getattr(scheduler, "exponent", 1)))
     ends, pieces = [Fraction(0), *scheduler.breakpoints(coupling.length), Fraction(1)], []
     for a, b in zip(ends, ends[1:], strict=False):
         for place, weight in rule:
-            time = a + (b - a) * place
-            slope = schedule_dot(coupling, scheduler, time)[-1] * cast(
-                asarray((b - a) * weight, "nodes"), coupling.target
-            )
-            pieces.append(total(_weighted_losses(coupling, schedule(coupling, scheduler, time)[-1], slope, law)))
+            s = a + (b - a) * place
+            time, stretch = (s, 1) if power == 1 else (s**power, power * s ** (power - 1))
+            slope = schedule_dot(coupling, scheduler, time)[-1]
+            slope = slope * cast(asarray((b - a) * weight * stretch, "nodes"), coupling.target)
+            pieces.append(total(_weighted_losses(coupling, schedule(coupling, scheduler, time), slope, law)))
     return total(stack(pieces), 0)
+
+
+def _degree(scheduler: Scheduler, coupling: MaskedCoupling) -> int | None:
+    """Return how many nodes integrate a piece exactly; None where no number does, or among floats not stably."""
+    if scheduler.degree is None:
+        return None
+    count = scheduler.degree * coupling.length
+    return count if is_object(coupling.target) or count <= 8 else None
+
+
+def _check_ends(coupling: MaskedCoupling, scheduler: Scheduler) -> None:
+    for t in (0, 1):
+        if not bool((scheduler.kappa(t, coupling.length) == t).all()):
+            raise ValueError(f"scheduler must go from 0 at t = 0 to 1 at t = 1, {scheduler!r} does not at t = {t}")
 
 
 def _gauss(count: int) -> list[tuple[Any, Any]]:
@@ -227,9 +258,9 @@ def _interpolation(count: int) -> list[tuple[Fraction, Fraction]]:
 
 def reveal_entropy(target: Array, revealed: Sequence[int]) -> Array:
     """Return H(X_R), the entropy of the positions ``revealed`` under q, a 0-d array."""
-    law = target
+    law, kept = target, {positive_int(i, "revealed", 0, target.ndim - 1) for i in revealed}
     for axis in range(target.ndim - 1, -1, -1):
-        if axis not in set(revealed):
+        if axis not in kept:
             law = total(law, axis)
     return entropy(law)
 

@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from ddfm_theory.arrays import Array, cast, full, gather, index_like, namespace, outer, stack, tokens, total
-from ddfm_theory.couplings import AnyCoupling, EmpiricalCoupling, MaskedCoupling
+from ddfm_theory.couplings import AnyCoupling, Coupling, EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.schedulers import Scheduler
 
 
 def schedule(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
     """Return the schedule's weights (J, N) at t in the coupling's number system."""
+    if not isinstance(scheduler, Scheduler):
+        raise ValueError(f"scheduler must be a Scheduler, was {scheduler!r}")
+    if not isinstance(coupling, Coupling | MaskedCoupling | EmpiricalCoupling):
+        raise ValueError(f"coupling must be a coupling, was {type(coupling).__name__}")
     return cast(scheduler.weights(t, coupling.length), coupling.like, "t")
 
 
@@ -33,7 +37,9 @@ def schedule_dot(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
 
 def has_table(coupling: AnyCoupling, scheduler: Scheduler) -> bool:
     """Tell whether the table S serves: all-mask source and the two end points as bases."""
-    return coupling.masked and scheduler.bases is None
+    if not isinstance(scheduler, Scheduler):
+        raise ValueError(f"scheduler must be a Scheduler, was {scheduler!r}")
+    return getattr(coupling, "masked", False) and scheduler.bases is None
 
 
 def base_pmfs(coupling: AnyCoupling, scheduler: Scheduler) -> Array:
@@ -64,12 +70,15 @@ def conditional_path(weights: Array, bases: Array) -> Array:
     return namespace(weights, bases).tensordot(weights, bases, axes=([0], [0]))
 
 
-def mask_factors(kappa: Array, size: int) -> list[Array]:
-    """Return per position the vector over tokens that is kappa^i at data tokens and 1 - kappa^i at the mask."""
+def mask_factors(weights: Array, size: int) -> list[Array]:
+    """Return per position the vector over tokens that is kappa^i at data tokens and 1 - kappa^i at the mask.
+
+    Both rows of the weights (2, N) are taken as given: 1 - kappa from a rounded kappa would lose its digits near t = 1.
+    """
     vectors = []
-    for i in range(kappa.shape[0]):
-        vector = full((size,), 0, kappa) + kappa[i]
-        vector[size - 1] = 1 - kappa[i]
+    for i in range(weights.shape[1]):
+        vector = full((size,), 0, weights) + weights[1, i]
+        vector[size - 1] = weights[0, i]
         vectors.append(vector)
     return vectors
 
@@ -90,7 +99,7 @@ def marginal_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
     """
     weights = schedule(coupling, scheduler, t)
     if isinstance(coupling, MaskedCoupling) and has_table(coupling, scheduler):
-        return times_outer(coupling.revealed, mask_factors(weights[-1], coupling.size))
+        return times_outer(coupling.revealed, mask_factors(weights, coupling.size))
     bases = base_pmfs(coupling, scheduler)
     return coupling.contract([conditional_path(weights[:, i], bases) for i in range(coupling.length)])
 
@@ -118,10 +127,9 @@ def path_derivative(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Arra
     return total(stack(terms), 0)
 
 
-def mask_weights_at(kappa: Array, states: np.ndarray, mask: int) -> Array:
+def mask_weights_at(weights: Array, states: np.ndarray, mask: int) -> Array:
     """Return per state and position kappa^i where revealed, 1 - kappa^i where masked: shape (B, N)."""
-    xp = namespace(kappa)
-    return xp.where(index_like(states == mask, kappa), 1 - kappa, kappa)
+    return namespace(weights).where(index_like(states == mask, weights), weights[0], weights[1])
 
 
 def path_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, states: Any) -> Array:
@@ -139,15 +147,14 @@ def path_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, states: Any) ->
     rows = tokens(states, "states", coupling.size, coupling.length)
     if not has_table(coupling, scheduler):
         return gather(marginal_path(coupling, scheduler, t), rows)
-    kappa = schedule(coupling, scheduler, t)[-1]
-    factors = mask_weights_at(kappa, rows, coupling.size - 1)
+    factors = mask_weights_at(schedule(coupling, scheduler, t), rows, coupling.size - 1)
     mass = coupling.mass_at(rows)  # type: ignore[union-attr]
     for i in range(coupling.length):
         mass = mass * factors[:, i]
     return mass
 
 
-def sample_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any, count: int, seed: int) -> np.ndarray:
+def sample_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any, count: int, seed: Any) -> np.ndarray:
     """Draw states from p_t of an all-mask coupling: a data row, then each position revealed with probability kappa^i.
 
     Args:
@@ -155,7 +162,7 @@ def sample_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any, count: int,
         scheduler: kappa, two bases.
         t: the time.
         count: the number of states.
-        seed: the seed of NumPy's default generator.
+        seed: a seed of NumPy's default generator, or a generator.
 
     Returns:
         Tokens, shape (count, N).

@@ -29,9 +29,9 @@ from ddfm_theory.arrays import (
     tokens,
     total,
 )
-from ddfm_theory.couplings import AnyCoupling, Coupling, states_of
+from ddfm_theory.couplings import AnyCoupling, states_of
 from ddfm_theory.decentralization import Decentralization, mix
-from ddfm_theory.paths import marginal_path
+from ddfm_theory.paths import has_table, marginal_path, sample_path
 from ddfm_theory.schedulers import Scheduler
 from ddfm_theory.velocities import marginal_velocity, step_velocity, step_velocity_at, velocity_at
 
@@ -105,12 +105,12 @@ def sampler_law(coupling: AnyCoupling | Decentralization, scheduler: Scheduler, 
     A decentralization is sampled by mixing its experts' velocities with the router at every step.
     """
     central = coupling.central if isinstance(coupling, Decentralization) else coupling
-    start = marginal_path(central, scheduler, times[0])
-    return chain_law(start, _steps(coupling, scheduler, times))
+    steps = _steps(coupling, scheduler, times)
+    return chain_law(marginal_path(central, scheduler, times[0]), steps)
 
 
 def _steps(coupling: AnyCoupling | Decentralization, scheduler: Scheduler, times: Sequence[Any]) -> list[Array]:
-    pairs = list(zip(times, times[1:], strict=False))
+    pairs = _pairs(times)
     if isinstance(coupling, Decentralization):
         return [coupling.step_velocity(scheduler, s, t) for s, t in pairs]
     return [step_velocity(coupling, scheduler, s, t) for s, t in pairs]
@@ -119,7 +119,7 @@ def _steps(coupling: AnyCoupling | Decentralization, scheduler: Scheduler, times
 def euler_law(coupling: AnyCoupling, scheduler: Scheduler, times: Sequence[Any]) -> Array:
     """Return the law of the Euler sampler of the continuous-time velocity at the last time."""
     p = marginal_path(coupling, scheduler, times[0])
-    for s, t in zip(times, times[1:], strict=False):
+    for s, t in _pairs(times):
         p = propagate(p, marginal_velocity(coupling, scheduler, s), t - s)
     return p
 
@@ -133,7 +133,7 @@ def route_once_law(experts: Decentralization, scheduler: Scheduler, times: Seque
 def static_law(experts: Decentralization, scheduler: Scheduler, times: Sequence[Any]) -> Array:
     """Return the law of mixing velocities with the static weights omega at every step."""
     p = marginal_path(experts.central, scheduler, times[0])
-    for s, t in zip(times, times[1:], strict=False):
+    for s, t in _pairs(times):
         p = propagate(p, mix(experts.weights, experts.expert_step_velocities(scheduler, s, t)))
     return p
 
@@ -166,9 +166,12 @@ def sample_categorical(laws: Array, rng: np.random.Generator, dtype: Any = np.fl
     """
     refuse("sampling.sample_categorical", laws, "laws")
     values = to_float(laws)
+    if values.ndim == 0 or values.shape[-1] == 0 or np.dtype(dtype) not in (np.float64, np.float32):
+        raise ValueError(f"laws must have tokens, and dtype be float64 or float32, were {values.shape} and {dtype}")
     slack = gamma(laws.dtype, values.shape[-1] + 4)
-    if bool((values < -slack).any()) or bool((np.abs(values.sum(-1) - 1) > slack).any()):
-        where = tuple(int(i) for i in np.argwhere((values.min(-1) < -slack) | (np.abs(values.sum(-1) - 1) > slack))[0])
+    right = (values >= -slack).all(axis=-1) & (np.abs(values.sum(axis=-1) - 1) <= slack)
+    if not right.all():
+        where = tuple(int(i) for i in np.argwhere(~right)[0])
         raise ValueError(f"laws must be pmfs, was {values[where]} at {where}: is the step too long?")
     positive = np.where(values > 0, values, 0.0)  # what is left below zero is rounding, bounded above
     cumulated = np.cumsum(positive, axis=-1, dtype=dtype)
@@ -177,7 +180,7 @@ def sample_categorical(laws: Array, rng: np.random.Generator, dtype: Any = np.fl
 
 
 def sample(
-    step: Callable[[Any, Any, np.ndarray], Array], states: Any, times: Sequence[Any], size: int, seed: int
+    step: Callable[[Any, Any, np.ndarray], Array], states: Any, times: Sequence[Any], size: int, seed: Any
 ) -> np.ndarray:
     r"""Draw trajectories' ends: at each step every position apart from :math:`\delta_{z^i} + u^i(\cdot, z)`.
 
@@ -191,25 +194,48 @@ def sample(
     Returns:
         Tokens, shape (B, N).
     """
-    rng, rows = np.random.default_rng(seed), tokens(states, "states", size)
-    for s, t in zip(times, times[1:], strict=False):
+    rng, rows = generator(seed), tokens(states, "states", size)
+    for s, t in _pairs(times):
         laws = step(s, t, rows)
         stay = np.eye(size)[rows]
         rows = sample_categorical(laws + cast(stay, laws), rng)
     return rows
 
 
-def start_states(coupling: AnyCoupling, count: int, seed: int) -> np.ndarray:
-    """Return states of the source: all masks, or draws from p(x0) for an enumerated coupling."""
-    if not isinstance(coupling, Coupling):
-        return np.full((positive_int(count, "count"), coupling.length), coupling.size - 1)
-    p = to_float(coupling.source).ravel()
-    drawn = np.random.default_rng(seed).choice(p.size, size=positive_int(count, "count"), p=p / p.sum())
+def generator(seed: Any) -> np.random.Generator:
+    """Return NumPy's default generator for a seed, or a generator as it is, so that one run draws from one stream."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return np.random.default_rng(positive_int(seed, "seed", 0))
+
+
+def _pairs(times: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Return the steps of a run, refusing no times."""
+    if isinstance(times, str) or not hasattr(times, "__len__") or not len(times):
+        raise ValueError(f"times must be a nonempty sequence, was {times!r}")
+    return list(zip(times, times[1:], strict=False))
+
+
+def start_states(coupling: AnyCoupling, scheduler: Scheduler, t: Any, count: int, seed: Any) -> np.ndarray:
+    """Draw states of the path at the first time: from all masks with two bases directly, else from the pmf p_t.
+
+    Args:
+        coupling: pi.
+        scheduler: kappa.
+        t: the first time.
+        count: how many.
+        seed: a seed or a generator.
+    """
+    rng, number = generator(seed), positive_int(count, "count")
+    if has_table(coupling, scheduler):
+        return sample_path(coupling, scheduler, t, number, rng)
+    p = to_float(marginal_path(coupling, scheduler, t)).ravel()
+    drawn = rng.choice(p.size, size=number, p=p / p.sum())
     return states_of(coupling.size, coupling.length)[drawn]
 
 
 def sample_discrete(
-    coupling: AnyCoupling | Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: int
+    coupling: AnyCoupling | Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: Any
 ) -> np.ndarray:
     """Draw from the discrete-time sampler; a decentralization mixes its experts at every step. Returns (count, N)."""
     central = coupling.central if isinstance(coupling, Decentralization) else coupling
@@ -219,11 +245,13 @@ def sample_discrete(
             return coupling.step_velocity_at(scheduler, s, t, rows)
         return step_velocity_at(coupling, scheduler, s, t, rows)
 
-    return sample(step, start_states(central, count, seed), times, central.size, seed)
+    rng = generator(seed)
+    _pairs(times)
+    return sample(step, start_states(central, scheduler, times[0], count, rng), times, central.size, rng)
 
 
 def sample_euler(
-    coupling: AnyCoupling | Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: int
+    coupling: AnyCoupling | Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: Any
 ) -> np.ndarray:
     """Draw from the Euler sampler of the continuous-time velocity. Returns tokens (count, N)."""
     central = coupling.central if isinstance(coupling, Decentralization) else coupling
@@ -233,27 +261,27 @@ def sample_euler(
             return coupling.velocity_at(scheduler, s, rows) * (t - s)
         return velocity_at(coupling, scheduler, s, rows) * (t - s)
 
-    return sample(step, start_states(central, count, seed), times, central.size, seed)
+    rng = generator(seed)
+    _pairs(times)
+    return sample(step, start_states(central, scheduler, times[0], count, rng), times, central.size, rng)
 
 
 def sample_route_once(
-    experts: Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: int
+    experts: Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: Any
 ) -> np.ndarray:
     """Draw k once a sample from omega and run expert k alone. Returns tokens (count, N)."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     weights = to_float(experts.weights)
     drawn = rng.choice(len(experts), size=positive_int(count, "count"), p=weights / weights.sum())
     out = np.empty((count, experts.central.length), dtype=np.int64)
     for k, coupling in enumerate(experts.couplings):
         if (drawn == k).any():
-            out[drawn == k] = sample_discrete(
-                coupling, scheduler, times, int((drawn == k).sum()), int(rng.integers(2**32))
-            )
+            out[drawn == k] = sample_discrete(coupling, scheduler, times, int((drawn == k).sum()), rng)
     return out
 
 
 def sample_static(
-    experts: Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: int
+    experts: Decentralization, scheduler: Scheduler, times: Sequence[Any], count: int, seed: Any
 ) -> np.ndarray:
     """Draw by mixing the experts' velocities with the static weights omega. Returns tokens (count, N)."""
 
@@ -261,4 +289,6 @@ def sample_static(
         laws = [step_velocity_at(coupling, scheduler, s, t, rows) for coupling in experts.couplings]
         return mix(experts.weights, namespace(*laws).stack(laws))
 
-    return sample(step, start_states(experts.central, count, seed), times, experts.central.size, seed)
+    rng, central = generator(seed), experts.central
+    _pairs(times)
+    return sample(step, start_states(central, scheduler, times[0], count, rng), times, central.size, rng)

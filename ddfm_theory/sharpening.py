@@ -20,6 +20,7 @@ from ddfm_theory.arrays import (
     is_object,
     log,
     namespace,
+    nonnegative,
     positive_int,
     ratio,
     refuse,
@@ -36,8 +37,25 @@ def temperature(law: Array, inverse: Any) -> Array:
         law: shape (..., d).
         inverse: 1 / T > 0; an integer where entries are exact.
     """
-    powered = law ** positive_int(inverse, "inverse") if is_object(law) else law ** float(inverse)
+    if is_object(law):
+        powered = law ** positive_int(inverse, "inverse")
+    else:
+        power = float(inverse)
+        if not 0 < power < math.inf:
+            raise ValueError(f"inverse must be a positive finite number, was {inverse!r}")
+        # a power of two near the largest entry divides exactly, so that no power underflows everywhere
+        xp = namespace(law)
+        peak = xp.max(nonnegative(law, "law"), axis=-1)
+        scale = 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, peak, full((), 1, law))))
+        powered = (law / scale[..., None]) ** power
     return ratio(powered, total(powered, law.ndim - 1)[..., None])
+
+
+def _one_law(law: Array) -> None:
+    """Check that a law is one, of shape (d,), without NaN."""
+    if law.ndim != 1 or not law.shape[0]:
+        raise ValueError(f"law must be one law, of shape (d,), was of shape {tuple(law.shape)}")
+    nonnegative(law, "law")
 
 
 def nucleus(law: Array, mass: Any) -> Array:
@@ -51,9 +69,12 @@ def nucleus(law: Array, mass: Any) -> Array:
         ValueError: symbols, which have no order.
     """
     refuse("sharpening.nucleus", law, "law")
+    _one_law(law)
     order = np.argsort(-(law if is_object(law) else to_float(law)), kind="stable")
     kept, held = full(tuple(law.shape), 0, law), full((1,), 0, law)[0]
-    limit = cast(asarray(mass, "mass"), law, "mass")[()]
+    limit = cast(nonnegative(mass, "mass"), law, "mass")[()]
+    if not (bool(limit > 0) and bool(limit <= 1)):
+        raise ValueError(f"mass must be in (0, 1], was {mass!r}")
     for token in order:
         if bool(held >= limit):
             break
@@ -65,6 +86,7 @@ def nucleus(law: Array, mass: Any) -> Array:
 def greedy(law: Array) -> Array:
     """Return the point mass at the most likely token, the lowest index on ties: (d,) to (d,)."""
     refuse("sharpening.greedy", law, "law")
+    _one_law(law)
     best = int(np.argmax(law if is_object(law) else to_float(law)))
     out = full(tuple(law.shape), 0, law)
     out[best] = full((1,), 1, law)[0]
@@ -83,7 +105,8 @@ def geometric_mixture(router: Array, laws: Array) -> Array:
     """
     if not is_object(laws):
         xp = namespace(laws)
-        powered = xp.exp(mix(router, log(laws)))
+        logits = mix(router, log(laws))
+        powered = xp.exp(logits - logits.max())
         return ratio(powered, total(powered, 0))
     odds = [_rational_power([laws[k, x] / laws[k, -1] for k in range(len(laws))], router) for x in range(laws.shape[1])]
     powered = asarray(odds, "laws")

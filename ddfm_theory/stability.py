@@ -9,7 +9,7 @@ References:
 
 from __future__ import annotations
 
-from ddfm_theory.arrays import Array, full, log, namespace, ratio, refuse, total
+from ddfm_theory.arrays import Array, alike, full, log, namespace, ratio, refuse, total
 from ddfm_theory.decentralization import mix, top_k_mask
 
 
@@ -19,6 +19,7 @@ def total_variation(p: Array, q: Array) -> Array:
     Raises:
         ValueError: symbols, which have no order.
     """
+    p, q = alike(p, q, ("p", "q"))
     refuse("stability.total_variation", p, "p")
     refuse("stability.total_variation", q, "q")
     half = full((1,), 1, p) / full((1,), 2, p)
@@ -31,6 +32,7 @@ def kl_divergence(p: Array, q: Array) -> Array:
     Raises:
         ValueError: q(x) = 0 where p(x) > 0, an infinite divergence.
     """
+    p, q = alike(p, q, ("p", "q"))
     refuse("stability.kl_divergence", p, "p")
     charged = p != 0
     if bool((charged & (q == 0)).any()):

@@ -20,14 +20,17 @@ from typing import Any
 
 from ddfm_theory.arrays import (
     Array,
+    alike,
     cast,
     full,
+    gamma,
     gather,
     index_like,
     is_object,
     is_symbolic,
     namespace,
     nonnegative,
+    positive_int,
     ratio,
     support,
     tokens,
@@ -79,8 +82,8 @@ def _velocity(
 ) -> Array:
     """Return the marginal velocity for given weights (J, N) and slopes (J, N), derivatives or increments."""
     if pivot is None and isinstance(coupling, MaskedCoupling) and has_table(coupling, scheduler) and _rises(slopes):
-        return _unmasking_velocity(coupling, weights[-1], slopes[-1])
-    pivot = choose_pivot(weights, slopes) if pivot is None else pivot
+        return _unmasking_velocity(coupling, weights, slopes[-1])
+    pivot = choose_pivot(weights, slopes) if pivot is None else _checked_pivot(pivot, weights)
     bases = base_pmfs(coupling, scheduler)
     kernels = [conditional_path(weights[:, i], bases) for i in range(coupling.length)]
     fluxes = flux_kernels(weights, slopes, bases, pivot)
@@ -92,18 +95,33 @@ def _velocity(
     return out
 
 
+def _checked_pivot(pivot: Any, weights: Array) -> tuple[int, ...]:
+    count, length = int(weights.shape[0]), int(weights.shape[1])
+    if not isinstance(pivot, Sequence) or isinstance(pivot, str) or len(pivot) != length:
+        raise ValueError(f"pivot must hold one index a position, {length}, was {pivot!r}")
+    return tuple(positive_int(index, "pivot", 0, count - 1) for index in pivot)
+
+
 def _rises(slopes: Array) -> bool:
     """Tell whether kappa rises at every position (of symbols it is a recorded hypothesis)."""
     return is_symbolic(slopes) or not bool((slopes[-1] < 0).any())
 
 
-def _unmasking_velocity(coupling: MaskedCoupling, kappa: Array, slopes: Array) -> Array:
+def _rates(slopes: Array, hidden: Array) -> Array:
+    """Return the rate of leaving the mask per position, slope / (1 - kappa), refusing what overflows."""
+    rates = ratio(slopes, hidden)
+    if not is_object(rates) and not bool((abs(rates) < float("inf")).all()):
+        raise ValueError("t must leave the rates finite, but a slope over 1 - kappa overflows")
+    return rates
+
+
+def _unmasking_velocity(coupling: MaskedCoupling, weights: Array, slopes: Array) -> Array:
     r"""Return :math:`\dot\kappa^i / (1 - \kappa^i) \big(S(z^{i \to x}) / S(z) - \delta_m(x)\big)` where z^i = m."""
     table, n, mask = coupling.revealed, coupling.length, coupling.mask
     out, sign = full((*table.shape, n, coupling.size), 0, table), full((coupling.size,), 1, table)
     sign[mask] = -sign[mask]  # at x = m the table reads S(z) / S(z) = 1: what leaves
-    charged = times_outer(table, [support(vector) for vector in mask_factors(kappa, coupling.size)])
-    rates = ratio(slopes, 1 - kappa)
+    charged = times_outer(table, [support(vector) for vector in mask_factors(weights, coupling.size)])
+    rates = _rates(slopes, weights[0])
     for i in (i for i in range(n) if not bool(rates[i] == 0)):
         at = (slice(None),) * i
         law = ratio(namespace(table).moveaxis(table, i, -1), charged[(*at, mask, ..., None)])
@@ -158,12 +176,15 @@ def step_velocity(
     Raises:
         ValueError: as for :func:`marginal_velocity`, and t_next before t.
     """
-    weights, slopes = _increment(coupling, scheduler, t, t_next)
+    weights, slopes = increment(coupling, scheduler, t, t_next)
     return _velocity(coupling, scheduler, weights, slopes, pivot)
 
 
-def _increment(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any) -> tuple[Array, Array]:
+def increment(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any) -> tuple[Array, Array]:
+    """Return the schedule's weights at t and their increments to t_next, both (J, N), in the coupling's system."""
     times = nonnegative(t, "t"), nonnegative(t_next, "t_next")
+    if any(tuple(time.shape) for time in times):
+        raise ValueError(f"t and t_next must be one number each, were {t!r} and {t_next!r}")
     if not any(is_symbolic(time) for time in times) and _before(times[1], times[0]):
         raise ValueError(f"t_next must not be before t = {t}, was {t_next}")
     weights = schedule(coupling, scheduler, t)
@@ -200,7 +221,7 @@ def backward_velocity(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Ar
 
 def step_backward_velocity(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any) -> Array:
     """Return the backward velocity of a step from t to t_next, with that step's ratios; shapes as ``step_velocity``."""
-    weights, slopes = _increment(coupling, scheduler, t, t_next)
+    weights, slopes = increment(coupling, scheduler, t, t_next)
     return _velocity(coupling, scheduler, weights, slopes, choose_pivot(weights, slopes, backward=True))
 
 
@@ -216,9 +237,12 @@ def corrector_velocity(forward: Array, backward: Array, alpha: Any, beta: Any) -
     Raises:
         ValueError: a negative alpha or beta, or alpha - beta other than one.
     """
+    forward, backward = alike(forward, backward, ("forward", "backward"))
     a = cast(nonnegative(alpha, "alpha"), forward, "alpha")
     b = cast(nonnegative(beta, "beta"), forward, "beta")
-    if not bool(a - b == 1):
+    exact = is_object(forward)
+    slack = 0 if exact else gamma(forward.dtype, 3) * (1 + float(a) + float(b))
+    if not (bool(a - b == 1) if exact else abs(float(a - b) - 1) <= slack):
         raise ValueError(f"alpha must be one more than beta, was {alpha} against {beta}")
     return combine(forward, backward, a, b)
 
@@ -253,7 +277,7 @@ def step_velocity_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next
     if not has_table(coupling, scheduler):
         dense = step_velocity(coupling, scheduler, t, t_next)
         return gather(dense, tokens(states, "states", coupling.size, coupling.length))
-    weights, slopes = _increment(coupling, scheduler, t, t_next)
+    weights, slopes = increment(coupling, scheduler, t, t_next)
     return _unmasking_velocity_at(coupling, weights, slopes, states)
 
 
@@ -261,9 +285,8 @@ def _unmasking_velocity_at(coupling: Any, weights: Array, slopes: Array, states:
     if not _rises(slopes):
         raise ValueError("scheduler must rise where the all-mask source is evaluated at states")
     rows = tokens(states, "states", coupling.size, coupling.length)
-    kappa, rates = weights[-1], ratio(slopes[-1], 1 - weights[-1])
-    mass = coupling.mass_at(rows)
-    factors = mask_weights_at(kappa, rows, coupling.mask)
+    rates, mass = _rates(slopes[-1], weights[0]), coupling.mass_at(rows)
+    factors = mask_weights_at(weights, rows, coupling.mask)
     for i in range(coupling.length):  # support from its factors, never from an underflowed product
         mass = mass * support(factors[:, i])
     moving = namespace(mass).where(index_like(rows == coupling.mask, mass), rates, full((), 0, rates))

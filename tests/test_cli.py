@@ -70,5 +70,5 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
     write(path, "two")
     assert path.read_text() == "two"
     assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(ValueError, match="in a folder that exists"):
         write(tmp_path / "no" / "out.json", "three")

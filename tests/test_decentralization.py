@@ -6,6 +6,7 @@ import flint
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from number_systems import SYSTEMS, draw_in
@@ -37,7 +38,7 @@ from ddfm_theory.objectives import (
     reveal_entropy,
 )
 from ddfm_theory.paths import marginal_path, path_derivative
-from ddfm_theory.schedulers import Autoregressive, Cosine, Given, Linear
+from ddfm_theory.schedulers import Autoregressive, Cosine, Given, Linear, Polynomial
 from ddfm_theory.sharpening import geometric_mixture, greedy, nucleus, temperature
 from ddfm_theory.stability import (
     kl_divergence,
@@ -133,6 +134,34 @@ def test_bounds_hold_and_are_attained(data):
     assert total_variation(mix(r, p), mix(top_k_gate(r, k), p)) == shift
     assert shift <= lost
     assert top_k_shift(r, k, disjoint)[0] == lost
+
+
+def test_integers_are_rationals_and_not_truncated():
+    assert router_posterior(np.array([0.25, 0.75]), np.array([3, 1])).tolist() == [0.5, 0.5]
+    assert list(router_posterior([1, 3], [3, 1])) == [HALF, HALF]
+    assert bayes_filter_update(np.array([0.5, 0.5]), [[1, 0], [0, 1]]).tolist() == [[1, 0], [0, 1]]
+
+
+def test_sharpening_does_not_underflow():
+    assert np.abs(temperature(np.array([1e-200, 3e-200]), 2) - [0.1, 0.9]).max() <= gamma("float64", 8)
+    assert temperature(np.array([0.5, 0.5]), 5000).tolist() == [0.5, 0.5]
+
+
+def test_negative_elbo_of_a_singular_schedule_is_the_entropy():
+    """kappa = t^(1/2) has an infinite derivative at 0; the integral is taken in s = t^(1/2), where it is smooth."""
+    coupling = MaskedCoupling(np.array([[0.5, 0.0], [0.2, 0.3]]))
+    h = float(entropy(coupling.target))
+    for exponent in (0.5, 0.9, 0.25):
+        assert abs(float(negative_elbo(coupling, Polynomial(exponent), denoiser(coupling))) - h) <= gamma(
+            "float64", 48 * 27
+        )
+
+
+def test_velocities_near_one_keep_their_digits():
+    """1 - kappa is taken from the schedule, not from a rounded kappa: bfloat16 cannot tell 0.999 from 1."""
+    coupling = MaskedCoupling(torch.tensor([0.25, 0.75], dtype=torch.bfloat16))
+    u = marginal_velocity(coupling, Linear(), 0.999)
+    assert abs(float(-u[2, 0, 2]) - 1000) <= 1000 * gamma("bfloat16", 4)
 
 
 def test_kl_refuses_an_infinite_divergence_and_ignores_empty_mass():
@@ -316,6 +345,17 @@ REFUSED = {
         Decentralization([1.0], [EmpiricalCoupling([[0]], vocabulary=1)])
     ),
     "polynomial in t among exact": lambda: negative_elbo(MaskedCoupling([1]), Cosine(), denoiser(MaskedCoupling([1]))),
+    "q must have the shape": lambda: kl_divergence(np.array([0.5, 0.5]), np.array([1.0])),
+    "p must be finite": lambda: total_variation(np.array([0.5, np.nan]), np.array([0.5, 0.5])),
+    "router must have one row an expert": lambda: mix(np.ones(()), np.ones((2, 1))),
+    "inverse must be a positive finite": lambda: temperature(np.array([0.5, 0.5]), float("inf")),
+    "mass must be in": lambda: nucleus(np.array([0.5, 0.5]), 0.0),
+    "law must be one law": lambda: greedy(np.ones((2, 2)) / 2),
+    "scheduler must go from 0": lambda: negative_elbo(MASKED, Given(0.5, 0.5), denoiser(MASKED)),
+    "coupling must be a MaskedCoupling": lambda: denoiser(EmpiricalCoupling([[0]], vocabulary=1)),
+    "scheduler must be a Scheduler": lambda: marginal_path(MASKED, None, 0.5),
+    "held NoneType": lambda: Decentralization([1.0], [None]),
+    "laws must be one a step": lambda: next_token_loss(np.array([0.5, 0.5]), []),
     "infinite loss": lambda: next_token_loss(np.array([0.5, 0.5]), [np.array([1.0, 0.0])]),
 }
 

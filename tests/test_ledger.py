@@ -169,8 +169,8 @@ PLANTED = {  # file, old, new, the claims that must be named
     ),
     "kappa for 1 - kappa": (
         "paths.py",
-        "vector[size - 1] = 1 - kappa[i]",
-        "vector[size - 1] = kappa[i]",
+        "vector[size - 1] = weights[0, i]",
+        "vector[size - 1] = weights[1, i]",
         ["C01", "C22"],
     ),
     "the table's last axis forgotten": (
@@ -240,7 +240,10 @@ def test_equal_seeds_give_equal_bytes_across_processes(tmp_path):
         (["--seed", "-1"], "seed must be"),
         (["--data", "nowhere.npy"], "data must be a file that exists"),
         (["--data", "digits.csv"], "data must be 'digits' or a .npy or .npz"),
-        (["--claim", "C01", "--profile", "quick", "--json", "no/such/folder/x.json"], "No such file"),
+        (
+            ["--claim", "C01", "--profile", "quick", "--json", "no/such/folder/x.json"],
+            "must be in a folder that exists",
+        ),
     ],
 )
 def test_bad_input_gives_one_line_and_exit_2(arguments, words):

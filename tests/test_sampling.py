@@ -146,6 +146,39 @@ def test_samples_follow_their_exact_law(draw, law):
     assert (rows == draw()).all()
 
 
+SPREAD = [Coupling.independent(np.array([0.5, 0.5]), np.array(law)) for law in ([0.9, 0.1], [0.2, 0.8])]
+SPREAD_EXPERTS = Decentralization(np.array([0.4, 0.6]), SPREAD)
+EARLY = [0.0, 0.5]  # stopped before t = 1, where what x0 was still shows
+
+
+@pytest.mark.parametrize(
+    ("draw", "law"),
+    [
+        (
+            lambda: sample_discrete(SPREAD[0], Linear(), EARLY, DRAWS, 1),
+            lambda: sampler_law(SPREAD[0], Linear(), EARLY),
+        ),
+        (lambda: sample_euler(SPREAD[0], Linear(), EARLY, DRAWS, 2), lambda: euler_law(SPREAD[0], Linear(), EARLY)),
+        (
+            lambda: sample_static(SPREAD_EXPERTS, Linear(), EARLY, DRAWS, 3),
+            lambda: static_law(SPREAD_EXPERTS, Linear(), EARLY),
+        ),
+        (
+            lambda: sample_route_once(SPREAD_EXPERTS, Linear(), EARLY, DRAWS, 4),
+            lambda: route_once_law(SPREAD_EXPERTS, Linear(), EARLY),
+        ),
+        (
+            lambda: sample_discrete(FIRST, Linear(), [0.5, 0.75], DRAWS, 5),
+            lambda: sampler_law(FIRST, Linear(), [0.5, 0.75]),
+        ),
+    ],
+    ids=["discrete", "euler", "static", "route once", "from the middle"],
+)
+def test_a_spread_source_and_a_late_start_follow_their_exact_law(draw, law):
+    """The source and the first step come from one stream of randomness, not from one number used twice."""
+    assert accepts(draw(), law())
+
+
 def test_the_chi_square_catches_wrong_samplers():
     """The static prior, and two positions at once, are told from the exact law by the same draws."""
     target = marginal_path(EXPERTS.central, Linear(), 1.0)
@@ -175,8 +208,13 @@ def test_float32_uniforms_lose_rare_tokens():
 def test_nothing_is_clipped():
     with pytest.raises(ValueError, match="is the step too long"):
         sample_euler(FIRST, Polynomial(2), [0.0, 0.9, 1.9], 2, 0)
-    with pytest.raises(ValueError, match="must be pmfs"):
-        sample_categorical(np.array([[1.5, -0.5]]), np.random.default_rng(0))
+    for wrong in ([[1.5, -0.5]], [[0.5, float("nan")]]):
+        with pytest.raises(ValueError, match="must be pmfs"):
+            sample_categorical(np.array(wrong), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="times must be a nonempty sequence"):
+        sample_discrete(FIRST, Linear(), [], 1, 0)
+    with pytest.raises(ValueError, match="seed must be an integer"):
+        sample_discrete(FIRST, Linear(), [0.0, 1.0], 1, None)
     with pytest.raises(ValueError, match="must be exact beside exact"):
         sample(lambda s, t, z: asarray(np.zeros((len(z), 1, 2), dtype=int), "u"), [[0]], [0, 1], 2, 0)
 

@@ -183,6 +183,10 @@ REFUSED = {
     "must be one on base 0": lambda: Convex([sp.Rational(1, 2) - S / 2, sp.Rational(1, 2) + S / 2], variable=S),
     "never falls": lambda: Convex([1 - WAVE, WAVE], variable=S),
     "rows for 1 bases": lambda: Convex([1 - S, S], [[Fraction(1, 2)] * 2], variable=S),
+    "t must be at most 1, was 5": lambda: Convex(lambda s: [1 - s, s]).kappa(5.0, 1),
+    "order must be an integer": lambda: Autoregressive([1.7, 0.2]),
+    "schedulers must be a nonempty sequence of two-base": lambda: PerPosition([Autoregressive()]),
+    "overlap must be a number": lambda: Windowed(S),
     "variable must be": lambda: Convex([1 - S, S]),
     "schedulers must be a nonempty": lambda: PerPosition([]),
 }

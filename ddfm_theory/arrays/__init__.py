@@ -15,7 +15,19 @@ Three small things keep the text common: :func:`full` is the only maker of const
 beside exact entries.
 """
 
-from ddfm_theory.arrays.doors import NEEDS, asarray, gather, nonnegative, pmf, positive_int, refuse, tokens
+from ddfm_theory.arrays.doors import (
+    NEEDS,
+    alike,
+    asarray,
+    finite,
+    gather,
+    nonnegative,
+    numbers,
+    pmf,
+    positive_int,
+    refuse,
+    tokens,
+)
 from ddfm_theory.arrays.logarithm import Log, log
 from ddfm_theory.arrays.roundoff import Rounded, gamma, unit_roundoff
 from ddfm_theory.arrays.symbol import Symbol, from_sympy, to_sympy
@@ -44,9 +56,11 @@ __all__ = [
     "Log",
     "Rounded",
     "Symbol",
+    "alike",
     "as_array",
     "asarray",
     "cast",
+    "finite",
     "from_sympy",
     "full",
     "gamma",
@@ -57,6 +71,7 @@ __all__ = [
     "log",
     "namespace",
     "nonnegative",
+    "numbers",
     "outer",
     "pmf",
     "positive_int",

@@ -101,6 +101,30 @@ def _finite(array: Array, name: str) -> Array:
     return array
 
 
+def numbers(values: Any, name: str) -> Array:
+    """Return an array of a number system: floats and exact entries as they are, lists and integers converted."""
+    if is_object(values) or (hasattr(values, "dtype") and "float" in str(values.dtype)):
+        return values
+    return asarray(values, name)
+
+
+def alike(first: Any, second: Any, names: tuple[str, str]) -> tuple[Array, Array]:
+    """Bring two arguments to arrays of one shape and one system, finite: broadcasting would hide a missing axis.
+
+    Raises:
+        ValueError: other shapes, not finite, or floats beside exact entries that are no numbers.
+    """
+    a, b = (finite(numbers(values, name), name) for values, name in zip((first, second), names, strict=True))
+    if tuple(a.shape) != tuple(b.shape):
+        raise ValueError(f"{names[1]} must have the shape {tuple(a.shape)} of {names[0]}, had {tuple(b.shape)}")
+    return a, b
+
+
+def finite(array: Array, name: str) -> Array:
+    """Check that floats are finite; exact entries are."""
+    return array if is_object(array) else _finite(array, name)
+
+
 def nonnegative(values: Any, name: str) -> Array:
     """Bring to an array and check that no entry is negative (of symbols the sign is a recorded hypothesis)."""
     array = asarray(values, name)
@@ -122,6 +146,8 @@ def pmf(values: Any, name: str, axis: int | None = None) -> Array:
         ValueError: empty, negative or unnormalized.
     """
     array = nonnegative(values, name)
+    if axis is not None and array.ndim == 0:
+        raise ValueError(f"{name} must have an axis of probabilities, was one number")
     size = math.prod(array.shape) if axis is None else array.shape[axis]
     if size == 0:
         raise ValueError(f"{name} must be a pmf, was empty (shape {tuple(array.shape)})")
@@ -149,7 +175,10 @@ def tokens(values: Any, name: str, vocabulary: int, width: int | None = None) ->
     Raises:
         ValueError: not integers, not two axes, another width, or out of range.
     """
-    array = np.asarray(values.cpu() if array_api_compat.is_torch_array(values) else values)
+    torch_array = array_api_compat.is_torch_array(values)
+    if torch_array and values.dtype.is_floating_point:
+        raise ValueError(f"{name} must be integers, was of dtype {values.dtype}")
+    array = np.asarray(values.cpu() if torch_array else values)
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be integers, was of dtype {array.dtype}")
     if array.ndim != 2 or (width is not None and array.shape[1] != width):

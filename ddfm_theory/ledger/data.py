@@ -29,6 +29,7 @@ from ddfm_theory.schedulers import Autoregressive, Linear
 from ddfm_theory.velocities import step_velocity_at, velocity_at
 
 SEQUENCES = {"quick": 2, "default": 8, "exhaustive": 32}
+LARGEST = 1 << 25  # entries of one state's velocity
 TIMES = (flint.fmpq(1, 64), flint.fmpq(1, 16), flint.fmpq(1, 4), flint.fmpq(3, 4))
 
 
@@ -72,7 +73,8 @@ def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
                 raise ValueError(f"it must hold an array 'tokens', held {loaded.files}")
             return loaded["tokens"], loaded["labels"] if "labels" in loaded.files else None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"data must be a readable array file, {path.name} was not: {error}") from error
+        reason = "" if "pickle" in str(error) else f": {error}"
+        raise ValueError(f"data must be a readable array file, {path.name} was not{reason}") from error
 
 
 def _source(name: str, tokens: np.ndarray, labels: np.ndarray | None) -> Source:
@@ -81,6 +83,9 @@ def _source(name: str, tokens: np.ndarray, labels: np.ndarray | None) -> Source:
     if int(tokens.min()) < 0:
         where = tuple(int(i) for i in np.argwhere(tokens < 0)[0])
         raise ValueError(f"data tokens must be nonnegative, was {tokens[where]} at {where}")
+    if int(tokens.max()) * tokens.shape[1] >= LARGEST:
+        where = tuple(int(i) for i in np.argwhere(tokens == tokens.max())[0])
+        raise ValueError(f"data tokens must keep N times the vocabulary below {LARGEST}, was {tokens.max()} at {where}")
     labels = np.arange(len(tokens)) % 2 if labels is None else np.asarray(labels)
     if labels.shape != (len(tokens),) or labels.dtype.kind not in "iu":
         raise ValueError(

@@ -256,7 +256,7 @@ def law_top_k(case: Any, *, scale: Any = None, renormalize: bool = True) -> Iter
     """C15: keeping mass s and renormalizing moves the mixture by exactly (1 - s) TV(kept, dropped) <= 1 - s."""
     r, laws, k = case.router, case.laws, case.k
     yield from _kept_and_dropped(r, laws, k)
-    if is_symbolic(r):
+    if is_symbolic(r) or is_symbolic(laws):
         return
     keeps = top_k_mask(r, k)
     held = namespace(r).where(keeps, r, full((), 0, r))

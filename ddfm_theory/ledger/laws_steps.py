@@ -330,12 +330,12 @@ def _posterior(experts: Decentralization, schedules: Any) -> Array:
 
 
 def _partial_marginals(experts: Decentralization, schedule: Rows) -> Iterator[Statement]:
-    central, kappa = experts.central, schedule.kappa(0, 0)
+    central, weights = experts.central, schedule.weights(0, 0)
     masses = zeros(central.revealed)  # type: ignore[union-attr]
     for z in oracle.states(central):
         masses[z] = masses[z] + oracle.revealed_mass(central.target, z, central.vocabulary)  # type: ignore[union-attr]
     yield Equation("the table is the probability of the revealed tokens", central.revealed, masses)  # type: ignore[union-attr]
-    factors = mask_factors(kappa, central.size)
+    factors = mask_factors(weights, central.size)
     expected = masses
     for i, vector in enumerate(factors):
         expected = expected * vector[(..., *(None,) * (central.length - i - 1))]

@@ -12,6 +12,7 @@ from typing import Any
 from ddfm_theory.ledger.claims import CLAIMS
 from ddfm_theory.ledger.derived import derivation_evidence
 from ddfm_theory.ledger.evidence import (
+    ERRORS,
     PROFILES,
     Profile,
     exact_evidence,
@@ -155,6 +156,8 @@ def verify(
     """
     if profile not in PROFILES:
         raise ValueError(f"profile must be one of {sorted(PROFILES)}, was {profile!r}")
+    if isinstance(claims, str):
+        raise ValueError(f"claims must be a list of rows, was the string {claims!r}")
     chosen = list(CLAIMS) if claims is None else list(dict.fromkeys(claims))
     unknown = [name for name in chosen if name not in CLAIMS]
     if unknown or not chosen:
@@ -186,5 +189,15 @@ def _load(data: Any) -> Any:
 def _evidence(name: str, profile: Profile, seed: int) -> list[Check]:
     claim = CLAIMS[name]
     found = [_EVIDENCE[kind](claim, profile, seed) for kind in KINDS]
-    derived = derivation_evidence(name) if profile.derivations else []
-    return found + [rate() for rate in RATES.get(name, ())] + derived + formal_evidence(name)
+    found += [_guarded(name, rate) for rate in RATES.get(name, ())]
+    if profile.derivations:
+        found += derivation_evidence(name)
+    return found + formal_evidence(name)
+
+
+def _guarded(name: str, rate: Callable[[], Check]) -> Check:
+    """Measure a rate; what a broken formula raises is evidence against the claim."""
+    try:
+        return rate()
+    except ERRORS as error:
+        return Check(name, "numeric", FAILS, 0, repr(error), "", "a rate of convergence")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ddfm_theory.arrays import (
     Array,
     from_sympy,
     full,
+    is_object,
     is_symbolic,
     nonnegative,
     positive_int,
@@ -84,7 +86,10 @@ class Scheduler:
         time, length = moment(t), positive_int(length, "length")
         if is_symbolic(time):
             return self._symbolic(time, length, 1)
-        return self._slopes(time, length)
+        slopes = self._slopes(time, length)
+        if not is_object(slopes) and not bool((abs(slopes) < math.inf).all()):
+            raise ValueError(f"t must leave the derivative finite, it overflows at {t}")
+        return slopes
 
     def weights(self, t: Any, length: int) -> Array:
         r"""Return the convex weights :math:`(1 - \kappa_t, \kappa_t)`, shape (J, length), kappa the last row."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import flint
 import numpy as np
 
 from ddfm_theory.arrays import (
@@ -87,7 +86,9 @@ class Autoregressive(Scheduler):
     """
 
     def __init__(self, order: Sequence[int] | None = None) -> None:
-        self.order = None if order is None else tuple(int(i) for i in order)
+        if order is not None and (not hasattr(order, "__len__")):
+            raise ValueError(f"order must be a sequence of positions, was {order!r}")
+        self.order = None if order is None else tuple(positive_int(i, "order", 0) for i in order)
         if self.order is not None and (not self.order or sorted(self.order) != list(range(len(self.order)))):
             raise ValueError(f"order must be a permutation of 0..N-1, was {order!r}")
 
@@ -158,8 +159,8 @@ class PerPosition(Scheduler):
     """
 
     def __init__(self, schedulers: Sequence[Scheduler]) -> None:
-        if not schedulers or not all(isinstance(s, Scheduler) and s.bases is None for s in schedulers):
-            raise ValueError("schedulers must be a nonempty sequence of two-base schedulers")
+        if not schedulers or not all(_continuous(s) for s in schedulers):
+            raise ValueError("schedulers must be a nonempty sequence of two-base schedulers of continuous time")
         self.schedulers = tuple(schedulers)
         degrees = [s.degree for s in self.schedulers]
         self.degree = None if None in degrees else max(d for d in degrees if d is not None)
@@ -191,12 +192,16 @@ class PerPosition(Scheduler):
         return f"PerPosition({list(self.schedulers)})"
 
 
+def _continuous(scheduler: Any) -> bool:
+    """Tell whether a scheduler has two bases and continuous time."""
+    two_base = isinstance(scheduler, Scheduler) and scheduler.bases is None
+    return two_base and not isinstance(scheduler, Steps | Autoregressive)
+
+
 def _stack_numbers(numbers: list[Any]) -> Array:
-    return (
-        np.array(numbers, dtype=object)
-        if isinstance(numbers[0], flint.fmpq)
-        else stack([asarray(number, "kappa") for number in numbers])
-    )
+    if is_object(numbers[0]):
+        return asarray(numbers, "schedulers")
+    return stack([asarray(number, "schedulers") for number in numbers])
 
 
 class Convex(Scheduler):
@@ -234,12 +239,13 @@ class Convex(Scheduler):
         self._check(positive_int(grid, "grid"))
 
     def _rows(self, t: Any, order: int) -> Array:
+        time = moment(t)
         if callable(self._weights):
             function = self._weights if order == 0 else self._weights_dot
             if function is None:
                 raise ValueError("weights_dot must be given where a derivative is asked for")
             return asarray(function(t), "weights")
-        return self._substitute(moment(t), order)
+        return self._substitute(time, order)
 
     def _substitute(self, time: Array, order: int) -> Array:
         import sympy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import flint
 
-from ddfm_theory.arrays import Array, asarray, cast, from_sympy, full, is_object, namespace
+from ddfm_theory.arrays import Array, asarray, cast, from_sympy, full, is_object, is_symbolic, namespace
 from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Polynomial(Scheduler):
     """
 
     def __init__(self, exponent: int | Fraction | float = 2) -> None:
-        if isinstance(exponent, bool) or not isinstance(exponent, (int, float, Fraction)) or not exponent > 0:
+        if isinstance(exponent, bool) or not isinstance(exponent, (int, float, Fraction)) or not 0 < exponent < 1e6:
             raise ValueError(f"exponent must be a positive number, was {exponent!r}")
         self.exponent = int(exponent) if exponent == int(exponent) else exponent
         self.degree = self.exponent if isinstance(self.exponent, int) else None
@@ -188,7 +188,10 @@ class Windowed(Scheduler):
 def _unit(value: Any, name: str) -> Array:
     """Check a number in [0, 1] as a time is checked, under its own name."""
     try:
-        return moment(value)
+        unit = moment(value)
+        if is_symbolic(unit):
+            raise ValueError(f"{name} must be a number, was {value}")
+        return unit
     except ValueError as error:
         raise ValueError(str(error).replace("t must", f"{name} must", 1)) from None
 
