@@ -76,6 +76,7 @@ def verify(
     latex: Annotated[Path | None, typer.Option(help="write the table for a paper's appendix here")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write the table into this file, between its markers")] = None,
     controls: Annotated[bool, typer.Option("--controls", help="print each control's witness")] = False,
+    notes: Annotated[bool, typer.Option("--notes", help="name each row's derivations and theorems")] = False,
 ) -> None:
     """Fill the ledger of statements C01-C22 with evidence. Exit 0: it stands; 1: it does not; 2: bad input."""
     from rich.console import Console
@@ -91,7 +92,8 @@ def verify(
     progress("")
     console = Console(width=None if sys.stdout.isatty() else 132)
     console.print(reports.table(result))
-    for line in reports.summary(result) + (reports.control_lines(result) if controls else []):
+    more = (reports.control_lines(result) if controls else []) + (reports.note_lines(result) if notes else [])
+    for line in reports.summary(result) + more:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(HOLDS if result.ok else DOES_NOT)
 

@@ -81,6 +81,14 @@ def test_ledger_is_complete():
         assert "exact" not in claim.without or "symbolic" not in claim.without
 
 
+def test_rows_name_their_derivations_and_theorems():
+    done = run(["verify", "--profile", "default", "--claim", "C11", "--notes"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "C11 symbolic: holds" in done.stdout
+    assert "derivation '" in done.stdout
+    assert "C11_router_one_hot" in done.stdout
+
+
 def test_a_check_is_not_a_truth_value():
     with pytest.raises(TypeError, match="three outcomes"):
         bool(Check("C01", "exact", "undecided"))

@@ -138,3 +138,8 @@ def control_lines(report: Report) -> list[str]:
         f"{w.claim} {w.says}: {w.where}: got {w.got}, expected {w.expected}, off by {w.measured}"
         for w in report.witnesses
     ]
+
+
+def note_lines(report: Report) -> list[str]:
+    """Return one line a piece of evidence: what it covers, and the names of derivations and theorems."""
+    return [f"{c.claim} {c.kind}: {c.outcome}, {c.cases} cases; {c.note}" for c in report.checks]
