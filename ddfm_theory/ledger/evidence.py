@@ -35,7 +35,7 @@ class Profile:
 PROFILES = {
     "quick": Profile(20, 80, 15, 3, 4, ((3, 2, 2),), derivations=False),
     "default": Profile(200, 800, 80, 10, 24, ((3, 2, 2), (4, 3, 2))),
-    "exhaustive": Profile(2000, 200_000, 1000, 40, 200, ((3, 2, 2), (4, 3, 2), (4, 3, 4))),
+    "exhaustive": Profile(1000, 20_000, 500, 40, 100, ((3, 2, 2), (4, 3, 2), (4, 3, 4))),
 }
 
 
