@@ -1,4 +1,4 @@
-"""Rates of convergence (C05, C20): the order that is claimed is measured, and so is its loss without the hypotheses."""
+"""Rates of convergence (C05, C20), measured with and without their hypotheses, and accidental agreement (C16)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from collections.abc import Callable
 import flint
 import numpy as np
 
-from ddfm_theory.arrays import gamma, to_float
+from ddfm_theory.arrays import gamma, stack, to_float
 from ddfm_theory.couplings import Coupling, MaskedCoupling
-from ddfm_theory.ledger.families import TWO_WAYS, masked
+from ddfm_theory.decentralization import mix
+from ddfm_theory.ledger.families import TWO_WAYS, exact, masked
 from ddfm_theory.ledger.records import FAILS, HOLDS, Check
 from ddfm_theory.paths import marginal_path
 from ddfm_theory.sampling import sampler_law
 from ddfm_theory.schedulers import Linear, Polynomial, Scheduler, Windowed
+from ddfm_theory.sharpening import temperature
 from ddfm_theory.stability import total_variation
 
 DOUBLINGS = (2, 4, 8, 16, 32, 64)
@@ -77,4 +79,22 @@ def unaligned() -> Check:
     return Check("C20", "exact", HOLDS, 5, note="w = 0, T odd, 00/11: TV = 1/(2 T^2)")
 
 
-RATES: dict[str, tuple[Callable[[], Check], ...]] = {"C05": (order_one, order_half), "C20": (unaligned,)}
+def accidental() -> Check:
+    """C16: single instances may agree by accident, at T = 1/2: mirror images at r = 1/2, and one unlike pair."""
+    mirror = (["1/2", "1/2"], [["1/4", "3/4"], ["3/4", "1/4"]])
+    unlike = (["8/35", "27/35"], [["1/4", "3/4"], ["2/3", "1/3"]])
+    for weights, laws in (mirror, unlike):
+        r, p = exact(weights), exact(laws)
+        after, before = mix(r, stack([temperature(law, 2) for law in p])), temperature(mix(r, p), 2)
+        if not (before == after).all():
+            return Check(
+                "C16", "exact", FAILS, 0, str(before[0]), str(after[0]), f"accidental agreement, r = {weights}"
+            )
+    return Check("C16", "exact", HOLDS, 2, note="accidental agreement: mirror images at r = 1/2; 1/4, 2/3 at r = 8/35")
+
+
+RATES: dict[str, tuple[Callable[[], Check], ...]] = {
+    "C05": (order_one, order_half),
+    "C16": (accidental,),
+    "C20": (unaligned,),
+}
