@@ -80,7 +80,7 @@ def run(router, likelihoods):
 
 
 def test_the_filter_is_the_linear_one_and_the_posterior():
-    likelihoods = torch.tensor(RNG.uniform(0.05, 1, size=(3, 2, 6)))
+    likelihoods = torch.tensor(np.random.default_rng(1).uniform(0.05, 1, size=(3, 2, 6)))
     prior = PRIORS["fixed"].weights
     found = run(BayesFilter(PRIORS["fixed"]), likelihoods)
     for b in range(2):
@@ -90,7 +90,7 @@ def test_the_filter_is_the_linear_one_and_the_posterior():
 
 
 def test_the_last_token_rule_forgets():
-    likelihoods = torch.tensor(RNG.uniform(0.05, 1, size=(3, 2, 6)))
+    likelihoods = torch.tensor(np.random.default_rng(1).uniform(0.05, 1, size=(3, 2, 6)))
     found = run(LastToken(PRIORS["fixed"]), likelihoods)
     last = router_posterior(PRIORS["fixed"].weights, likelihoods[:, :, -1])
     assert float((found[:, :, -1] - last).abs().max()) < BOUND
@@ -99,7 +99,7 @@ def test_the_last_token_rule_forgets():
 
 def test_the_exact_next_token_law_needs_the_filter():
     """Two experts over sequences of length 3: the filter gives the central law, the other rules do not."""
-    laws = RNG.dirichlet(np.ones(8), size=2).reshape(2, 2, 2, 2)
+    laws = np.random.default_rng(1).dirichlet(np.ones(8), size=2).reshape(2, 2, 2, 2)
     prior = np.array([0.3, 0.7])
     central = np.tensordot(prior, laws, 1)
     gaps = {BayesFilter: 0.0, LastToken: 0.0}
@@ -113,7 +113,7 @@ def test_the_exact_next_token_law_needs_the_filter():
 
 
 def test_a_linear_router_learns_the_posterior():
-    many = RNG.normal(size=(400, 5))
+    many = np.random.default_rng(1).normal(size=(400, 5))
     labels = PRIORS["paper"].prior(torch.tensor(many), 400).argmax(0)
     fitted = LinearRouter.fit(many, labels, 3)
     assert float((fitted.prior(torch.tensor(many), 400).argmax(0) == labels).double().mean()) > 0.97
@@ -138,7 +138,7 @@ def test_the_papers_own_files_are_read(tmp_path):
     np.save(tmp_path / "clustering_centroids.npy", CENTROIDS.astype(np.float32))
     one = read_paper_router(tmp_path)
     assert one.prior(torch.tensor(FEATURES), 7).equal(PRIORS["paper"].prior(torch.tensor(FEATURES), 7))
-    fine, mapping = RNG.normal(size=(6, 5)), np.array([0, 1, 2, 2, 1, 0])
+    fine, mapping = np.random.default_rng(1).normal(size=(6, 5)), np.array([0, 1, 2, 2, 1, 0])
     np.save(tmp_path / "clustering_fine_centroids.npy", fine)
     np.save(tmp_path / "clustering_fine_to_coarse_mapping.npy", mapping)
     two = read_paper_router(tmp_path)
