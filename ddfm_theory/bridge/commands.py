@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ddfm_theory.bridge.calibration import calibration
 from ddfm_theory.bridge.check import Case, Record, conformance
 from ddfm_theory.bridge.data import Item, Pixels, encode, image_embeddings, read_items
 from ddfm_theory.bridge.distance import MEASURES, compare
@@ -20,9 +21,11 @@ from ddfm_theory.bridge.loading import check_alike, load_expert, load_experts
 from ddfm_theory.bridge.router_files import load_router
 from ddfm_theory.bridge.routers import BayesFilter, FixedPrior, Router
 from ddfm_theory.bridge.scores import bootstrap
+from ddfm_theory.bridge.scoring import Scores
 
 Tensor = Any  # torch.Tensor
 Say = Callable[[str], Any]
+ROUTERS = ("router_at_prompt", "router_after_answer")
 
 
 @dataclass
@@ -32,11 +35,13 @@ class Summary:
     Attributes:
         records: of the conformance suite.
         distance: by cluster and measure the mean with its interval; empty without a dense model.
+        calibration: of the router at the prompt and after the answer, over the rows that name their expert.
         items: how many rows of data were compared.
     """
 
     records: list[Record] = field(default_factory=list)
     distance: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    calibration: dict[str, dict[str, float]] = field(default_factory=dict)
     items: int = 0
 
     @property
@@ -79,7 +84,10 @@ def check_checkpoints(
     experts: Sequence[Any], data: Any, *, dense: Any = None, router: Any = None, gate: int | None = None,
     encoder: Any = None, batch: int = 4, sample: int = 3, out: Any = None, say: Say | None = None, **options: Any,
 ) -> Summary:  # fmt: skip
-    """Run the conformance suite on a few rows, then measure the distance to a dense model on all of them.
+    """Run the conformance suite on a few rows, then measure all of them.
+
+    Measured are the distance to a dense model, where one is given, and the router's calibration, where rows name the
+    expert they belong to.
 
     Args:
         experts: one ensemble's folder, or K checkpoints.
@@ -110,14 +118,19 @@ def check_checkpoints(
         tell(f"{record.name}: {record.outcome}")
         summary.records.append(record)
         journal.write("check", asdict(record))
-    if dense is not None:
-        central = load_expert(dense, **options)
+    labelled = [item.expert is not None for item in items]
+    if dense is None and not any(labelled):
+        return summary
+    central = None if dense is None else load_expert(dense, **options)
+    if central is not None:
         check_alike([ensemble.experts[0], central])
-        for rows in _blocks(items, journal, batch):
-            tell(f"compared {len(journal.rows)} of {len(items)} rows")
-            _compare(ensemble, central, items, rows, features, journal)
-        summary.distance, summary.items = _distance([journal.rows[item.key] for item in items]), len(items)
-        journal.write("summary", summary.distance)
+    for rows in _blocks(items, journal, batch):
+        tell(f"compared {len(journal.rows)} of {len(items)} rows")
+        _measure(ensemble, central, items, rows, features, journal)
+    found = [journal.rows[item.key] for item in items]
+    summary.distance, summary.items = {} if central is None else _distance(found), len(items)
+    summary.calibration = _calibration(found, [item.expert for item in items]) if any(labelled) else {}
+    journal.write("summary", {"distance": summary.distance, "calibration": summary.calibration})
     return summary
 
 
@@ -131,17 +144,30 @@ def _blocks(items: Sequence[Item], journal: _Journal, batch: int) -> Iterable[li
     return [due[a : a + batch] for a in range(0, len(due), batch)]
 
 
-def _compare(
+def _measure(
     ensemble: Ensemble, dense: Any, items: Sequence[Item], rows: list[int], features: Tensor | None, journal: _Journal
 ) -> None:
+    """Add to the journal each row's router, and its distance to the dense model where there is one."""
     chosen = [items[i] for i in rows]
     looked = None if features is None else features[rows]
     prompts, answers = encode(chosen, ensemble.experts[0])
-    found = compare(ensemble, dense, prompts, answers, looked)
-    clusters = ensemble.prior(looked, len(chosen)).argmax(dim=0).tolist()
+    found = None if dense is None else compare(ensemble, dense, prompts, answers, looked)
+    routers = _routers(ensemble.score(prompts, answers, looked)) if found is None else found.routers
+    clusters = routers[0].argmax(axis=0).tolist()
     for b, item in enumerate(chosen):
-        values = {name: float(found.means(name)[b]) for name in MEASURES}
-        journal.add({"id": item.key, "cluster": clusters[b], "tokens": int(found.lengths[b]), **values})
+        values = {} if found is None else {name: float(found.means(name)[b]) for name in MEASURES}
+        weights = dict(zip(ROUTERS, routers[:, :, b].tolist(), strict=True))
+        journal.add({"id": item.key, "cluster": clusters[b], "tokens": len(answers[b]), **values, **weights})
+
+
+def _routers(scores: Scores) -> np.ndarray:
+    return np.asarray(scores.log_router[:, :, [0, -1]].exp().movedim(-1, 0))
+
+
+def _calibration(rows: Sequence[dict[str, Any]], experts: Sequence[int | None]) -> dict[str, dict[str, float]]:
+    named = [b for b, expert in enumerate(experts) if expert is not None]
+    truth = [experts[b] for b in named]
+    return {name: calibration(np.array([rows[b][name] for b in named]).T, truth) for name in ROUTERS}
 
 
 def _distance(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
@@ -189,9 +215,15 @@ class _Journal:
     def write(self, kind: str, row: dict[str, Any]) -> None:
         if self.place is None:
             return
-        finite = {key: None if value == float("inf") else value for key, value in row.items()}
         with self.place.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, **finite}, allow_nan=False) + "\n")
+            file.write(json.dumps({"kind": kind, **_finite(row)}, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with null for infinity, which JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if value == float("inf") else value
 
 
 def generate_text(

@@ -1,8 +1,8 @@
 """Data: JSON lines of image, prompt and answer, turned into tokens and pixels with Pillow and NumPy alone.
 
 A row is ``{"id": ..., "image": "path", "prompt": "...", "answer": "..."}``; without ``image`` it is text alone, without
-``id`` it goes by its line's number. A missing image, a repeated id or a row without prompt or answer is refused, never
-dropped.
+``id`` it goes by its line's number; ``expert``, an index, may say whose row it is, for the router's calibration. A
+missing image, a repeated id or a row without prompt or answer is refused, never dropped.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ FITS = ("stretch", "crop", "pad")
 
 @dataclass(frozen=True)
 class Item:
-    """One row of data: its id, its image's path or None, prompt and answer."""
+    """One row of data: its id, its image's path or None, prompt and answer, and the expert it belongs to or None."""
 
     key: str
     image: Path | None
     prompt: str
     answer: str
+    expert: int | None = None
 
 
 def read_items(place: Any) -> list[Item]:
@@ -67,7 +68,10 @@ def _item(line: str, number: int, file: Path) -> Item:
     image = None if row.get("image") is None else file.parent / str(row["image"])
     if image is not None and not image.is_file():
         raise ValueError(f"image of line {number} of {file} must be there, {image} was not")
-    return Item(str(row.get("id", number)), image, prompt, answer)
+    expert = row.get("expert")
+    if expert is not None and (isinstance(expert, bool) or not isinstance(expert, int) or expert < 0):
+        raise ValueError(f"expert of line {number} of {file} must be an index from 0, was {expert!r}")
+    return Item(str(row.get("id", number)), image, prompt, answer, expert)
 
 
 @dataclass(frozen=True)

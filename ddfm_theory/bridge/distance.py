@@ -34,10 +34,12 @@ class Comparison:
     Attributes:
         values: by measure, shape (B, T), zero past an answer's end.
         lengths: tokens an answer, shape (B,).
+        routers: r at the prompt and after the answer, before any gate, shape (2, K, B).
     """
 
     values: dict[str, np.ndarray]
     lengths: np.ndarray
+    routers: np.ndarray
 
     def means(self, measure: str) -> np.ndarray:
         """Return the mean over each answer's prefixes, shape (B,)."""
@@ -82,6 +84,7 @@ def compare(
     check_alike([ensemble.experts[0], dense])
     tokens, lengths = padded_answers(answers, len(prompts), dense.vocabulary)
     prior = router = ensemble.prior(features, len(prompts))
+    after = router
     prefixes = [lane.prefix for lane in ensemble.prefill(prompts)]
     central, columns = dense.prefill(prompts), []
     for t in range(tokens.shape[1]):
@@ -90,12 +93,13 @@ def compare(
         columns.append(_at_prefix(central.log_law.cpu(), log_mix(gated, laws), gated, tokens[:, t]))
         likelihoods = torch.stack([law.gather(1, tokens[:, t, None])[:, 0].double() for law in laws])
         router = ensemble.router.update(prior, router, likelihoods)
+        after = torch.where(lengths == t + 1, router, after)
         if t + 1 < tokens.shape[1]:
             for prefix in [central, *prefixes]:
                 prefix.step(tokens[:, t])
     real = (torch.arange(tokens.shape[1])[None, :] < lengths[:, None]).numpy()
     values = {name: np.where(real, np.stack([column[name] for column in columns], axis=1), 0.0) for name in MEASURES}
-    return Comparison(values, lengths.numpy())
+    return Comparison(values, lengths.numpy(), torch.stack([prior, after]).exp().numpy())
 
 
 def _at_prefix(dense: Tensor, mixture: Tensor, log_router: Tensor, tokens: Tensor) -> dict[str, np.ndarray]:

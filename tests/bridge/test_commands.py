@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ddfm_theory.bridge import BayesFilter, CosineRouter, Ensemble, FixedPrior, load_experts
-from ddfm_theory.bridge.commands import check_checkpoints, generate_text
+from ddfm_theory.bridge.commands import ROUTERS, check_checkpoints, generate_text
 from ddfm_theory.bridge.result_files import score_files
 from ddfm_theory.bridge.router_files import save_router
 
@@ -74,6 +74,22 @@ def test_an_interrupted_check_goes_on_where_it_was(folders, text_data, tmp_path,
         assert row["mean"] == pytest.approx(whole.distance["all"][measure]["mean"], abs=1e-4)
     with pytest.raises(ValueError, match="out must be of the same run"):
         check_checkpoints(paths, text_data, dense=folders / "llama_0", out=out)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_check_reports_the_router_s_calibration(folders, text_data, tmp_path, dense):
+    rows = [json.loads(line) for line in text_data.read_text().splitlines()]
+    file = tmp_path / "labelled.jsonl"
+    file.write_text("\n".join(json.dumps(row | {"expert": b % 2}) for b, row in enumerate(rows)))
+    paths = [folders / "llama_0", folders / "llama_1"]
+    found = check_checkpoints(paths, file, dense=folders / "llama_1" if dense else None, out=tmp_path / "out.jsonl")
+    assert bool(found.distance) == dense
+    assert found.calibration[ROUTERS[0]]["confidence"] == 0.5  # the uniform prior
+    assert found.calibration[ROUTERS[1]]["n"] == len(rows)
+    assert found.calibration[ROUTERS[1]]["confidence"] > 0.5
+    file.write_text(json.dumps(rows[0] | {"expert": -1}))
+    with pytest.raises(ValueError, match="expert of line 1"):
+        check_checkpoints(paths, file)
 
 
 def test_check_of_multimodal_experts_routed_by_an_encoder(folders, image_data, clip, tmp_path):
