@@ -1,0 +1,110 @@
+"""Details that laws over families do not reach: each test here was written for an edit of a formula that survived."""
+
+import flint
+import numpy as np
+import pytest
+import sympy as sp
+
+from ddfm_theory.arrays import asarray, gamma
+from ddfm_theory.couplings import EmpiricalCoupling, MaskedCoupling
+from ddfm_theory.decentralization import Decentralization
+from ddfm_theory.paths import sample_path
+from ddfm_theory.sampling import sample_categorical, sample_static, static_law
+from ddfm_theory.schedulers import Autoregressive, Convex, Cosine, Given, Linear, PerPosition, Polynomial
+from ddfm_theory.sharpening import geometric_mixture
+from ddfm_theory.velocities import corrector_velocity
+
+HALF, THIRD = flint.fmpq(1, 2), flint.fmpq(1, 3)
+
+
+def test_the_geometric_mixture_weighs_exponents_and_keeps_tiny_laws():
+    laws = asarray([[flint.fmpq(1, 9), flint.fmpq(8, 9)], [HALF, HALF]], "laws")
+    assert list(geometric_mixture(asarray([THIRD, 1 - THIRD], "r"), laws)) == [THIRD, 1 - THIRD]
+    three = asarray([[flint.fmpq(k, 14) for k in row] for row in ([1, 4, 9], [9, 4, 1])], "laws")
+    assert list(geometric_mixture(asarray([HALF, HALF], "r"), three)) == [
+        flint.fmpq(3, 10), flint.fmpq(4, 10), flint.fmpq(3, 10),
+    ]  # fmt: skip
+    tiny = np.array([[1e-300, 1.0], [1e-300, 1.0]])
+    assert np.abs(geometric_mixture(np.array([0.5, 0.5]), tiny) / [1e-300, 1] - 1).max() <= gamma("float64", 4000)
+
+
+def test_the_corrector_is_its_formula_and_takes_no_other_difference():
+    u, back = asarray([[[-HALF, HALF]]], "u"), asarray([[[THIRD, -THIRD]]], "u")
+    assert list(corrector_velocity(u, back, 2, 1)[0, 0]) == [-1 - THIRD, 1 + THIRD]
+    for alpha, beta in ((2, 2), (3, 1), (flint.fmpq(3, 2), flint.fmpq(1, 3))):
+        with pytest.raises(ValueError, match="alpha must be one more than beta"):
+            corrector_velocity(u, back, alpha, beta)
+    floats = np.array([[[-0.5, 0.5]]]), np.array([[[0.25, -0.25]]])
+    assert corrector_velocity(*floats, 3.3, 2.3)[0, 0, 1] == 3.3 * 0.5 + 2.3 * 0.25  # 3.3 - 2.3 rounds below one
+    with pytest.raises(ValueError, match="alpha must be one more than beta"):
+        corrector_velocity(*floats, 3.3, 2.3 + 1e-13)
+
+
+def test_the_cosine_schedule_among_rationals():
+    assert list(Cosine().kappa(flint.fmpq(2, 3), 2)) == [flint.fmpq(1, 2)] * 2
+    assert list(Cosine().kappa_dot(0, 3)) == [0] * 3
+    with pytest.raises(ValueError, match="rational cosine"):
+        Cosine().kappa_dot(1, 1)
+    assert Cosine().kappa_dot(1.0, 2).tolist() == pytest.approx([np.pi / 2] * 2, rel=gamma("float64", 8))
+
+
+def test_one_position_is_the_default_of_an_inverse():
+    assert Polynomial(2).inverse(0.25).tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "text"),
+    [
+        (Autoregressive(), "Autoregressive()"),
+        (Autoregressive([1, 0]), "Autoregressive([1, 0])"),
+        (PerPosition([Linear(), Polynomial(2)]), "PerPosition([Linear(), Polynomial(2)])"),
+        (Convex([1 - sp.Symbol("s"), sp.Symbol("s")], variable=sp.Symbol("s")), "Convex([1 - s, s], bases=None)"),
+    ],
+)
+def test_what_a_schedule_is_called(scheduler, text):
+    assert repr(scheduler) == text
+
+
+def test_convex_weights_per_position_and_their_derivatives():
+    s = sp.Symbol("s")
+    each = Convex([[1 - s, 1 - s**2], [s, s**2]], variable=s)
+    assert each.formula(s, 2) == (s, s**2)
+    assert list(each.kappa_dot(HALF, 2)) == [1, 1]
+    assert list(each.kappa_dot(flint.fmpq(1, 4), 2)) == [1, HALF]
+    assert each.weights_dot(flint.fmpq(1, 4), 2).shape == (2, 2)
+    alike = Convex([1 - s**2, s**2], variable=s)
+    assert list(alike.kappa_dot(flint.fmpq(1, 4), 3)) == [HALF] * 3
+    assert alike.weights_dot(flint.fmpq(1, 4), 3).shape == (2, 3)
+    middle = Convex([(1 - s) ** 2, 2 * s * (1 - s), s**2], [[HALF, HALF]], variable=s)
+    assert repr(middle).endswith("bases=(1, 2))")
+    with pytest.raises(ValueError, match="scheduler must have a formula in t"):
+        Convex(lambda t: [1 - t, t]).formula(s, 2)
+
+
+def test_states_of_weighted_rows_with_a_schedule_a_position():
+    """Shares of 4,000 draws lie within Hoeffding's radius of the path's marginals, at an error of 1e-6 each."""
+    rows = EmpiricalCoupling([[0, 1], [1, 0]], weights=[0.75, 0.25], vocabulary=2)
+    drawn = sample_path(rows, PerPosition([Given(0.9), Given(0.2)]), 0.5, 4000, 3)
+    radius = np.sqrt(np.log(2e6) / 8000)
+    for position, token, share in ((0, 0, 0.9 * 0.75), (0, 1, 0.9 * 0.25), (1, 1, 0.2 * 0.75), (1, 2, 0.8)):
+        assert abs((drawn[:, position] == token).mean() - share) <= radius
+
+
+def test_a_static_sampler_starts_where_it_is_told():
+    experts = Decentralization(np.array([0.4, 0.6]), [MaskedCoupling(np.array(q)) for q in ([0.9, 0.1], [0.2, 0.8])])
+    drawn = sample_static(experts, Linear(), [0.5, 0.75], 4000, 1)
+    law = static_law(experts, Linear(), [0.5, 0.75])
+    radius = np.sqrt(np.log(2e6) / 8000)
+    assert np.abs(np.bincount(drawn[:, 0], minlength=3) / 4000 - law).max() <= radius
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sums_and_uniforms_have_the_precision_that_was_asked_for(dtype):
+    """Over 100,000 tokens float32's sums stray by many tokens; equal streams then give the definition's very draws."""
+    laws = np.random.default_rng(0).dirichlet(np.ones(100_000), size=8)
+    drawn = sample_categorical(laws, np.random.default_rng(1), dtype)
+    cumulated = np.cumsum(laws, axis=-1, dtype=dtype)
+    uniform = np.random.default_rng(1).random(8, dtype=dtype) * cumulated[:, -1]
+    assert drawn.tolist() == [
+        int(np.searchsorted(row, u, side="right")) for row, u in zip(cumulated, uniform, strict=True)
+    ]
