@@ -19,7 +19,7 @@ from ddfm_theory.partition import (
     by_label,
     is_optimal_assignment,
     lloyd,
-    methods,
+    others,
     partition_file,
     rows,
     spherical_balanced_kmeans,
@@ -335,7 +335,7 @@ def test_wrong_options_are_refused(method, options, message):
 
 
 def test_large_input_is_refused_where_memory_is_quadratic(monkeypatch):
-    monkeypatch.setattr(methods, "DENSE_ROWS", 11)
+    monkeypatch.setattr(others, "DENSE_ROWS", 11)
     for name in ("agglomerative", "spectral"):
         with pytest.raises(ValueError, match=f"features .* 11 rows for method {name}, had 12"):
             METHODS[name](X, 2)

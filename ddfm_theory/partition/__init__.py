@@ -9,26 +9,24 @@ where they differ, and ``rule="prices"`` routes by the balanced labels' own rule
     transport.py   the flow under it, over few arcs, certified over all
     rows.py        features in blocks
     lloyd.py       seeds and iterations
+    fitted.py      arguments in, a Partition out
+    kmeans.py      spherical or Euclidean, balanced or not, one stage or two
+    others.py      linkage, spectral, by label, at random
     methods.py     METHODS, and partition_file for files larger than memory
     result.py      Partition: labels, centroids, routing
     storage.py     on disk; the paper's own files
 """
 
 from ddfm_theory.partition.assignment import balanced_assignment, is_optimal_assignment
-from ddfm_theory.partition.methods import (
-    METHODS,
-    agglomerative,
-    by_label,
+from ddfm_theory.partition.kmeans import (
     euclidean_balanced_kmeans,
     euclidean_kmeans,
-    method_named,
-    partition_file,
-    random_partition,
-    spectral,
     spherical_balanced_kmeans,
     spherical_kmeans,
     two_stage_kmeans,
 )
+from ddfm_theory.partition.methods import METHODS, method_named, partition_file
+from ddfm_theory.partition.others import agglomerative, by_label, random_partition, spectral
 from ddfm_theory.partition.result import RULES, Mismatch, Partition
 from ddfm_theory.partition.storage import load_npy, load_paper
 
