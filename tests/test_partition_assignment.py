@@ -262,3 +262,16 @@ def test_labels_out_of_range_are_refused():
 def test_wide_costs_do_not_overflow():
     costs = np.array([[1e308, -1e308], [-1e308, 1e308], [0, 0]])
     assert balanced_assignment(costs)[:2].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("k", [2, 5, 8])
+def test_no_dearer_than_k_means_constrained_at_its_own_centroids(k):
+    """The comparator rounds costs to integers, so that its labels may be dearer than the optimum, never cheaper."""
+    peer = pytest.importorskip("k_means_constrained", reason="k-means-constrained, a comparator, is not installed")
+    x = np.random.default_rng(0).normal(size=(203, 6))
+    found = peer.KMeansConstrained(k, size_min=203 // k, size_max=-(-203 // k), random_state=0, n_init=2).fit(x)
+    costs = ((x[:, None] - found.cluster_centers_) ** 2).sum(axis=-1)
+    ours, theirs = (costs[np.arange(203), labels].sum() for labels in (balanced_assignment(costs), found.labels_))
+    tick = np.ptp(costs) / 2**30
+    assert ours <= theirs + 203 * tick
+    assert theirs <= ours * 1.01  # both solve one problem
