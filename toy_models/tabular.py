@@ -28,8 +28,14 @@ def learn(rows: np.ndarray, vocabulary: int, order: int, smoothing: float = 0.5)
     length, law = rows.shape[1], np.ones(())
     for t in range(length):
         back = min(positive_int(order, "order", 0), t)
-        table = np.full((vocabulary,) * (back + 1), float(smoothing))
-        np.add.at(table, tuple(rows[:, t - back : t + 1].T), 1.0)
+        table = counted(rows[:, t - back : t + 1], vocabulary) + float(smoothing)
         table /= table.sum(axis=-1, keepdims=True)
         law = law[..., None] * table
     return law
+
+
+def counted(rows: np.ndarray, size: int) -> np.ndarray:
+    """Return how often each row of tokens stands in ``rows`` of shape (n, t), shape (size,) * t."""
+    shape = (size,) * rows.shape[1]
+    places = np.ravel_multi_index(tuple(rows.T), shape) if shape else np.zeros(len(rows), dtype=np.int64)
+    return np.bincount(places, minlength=size ** len(shape)).reshape(shape).astype(np.float64)

@@ -1,7 +1,10 @@
-r"""Mixtures of Markov chains with a known law, :math:`q = \sum_k \omega_k q_k`, small enough to enumerate.
+r"""Mixtures with a known law, :math:`q = \sum_k \omega_k q_k`, small enough to enumerate.
 
-Three kinds of clusters: ``overlapping`` (every chain charges every sequence), ``disjoint`` (chain k speaks its own
-tokens, so the first token tells the expert), ``nested`` (chain k speaks the first k + 1 tokens of the vocabulary).
+Markov chains with three kinds of clusters: ``overlapping`` (every chain charges every sequence), ``disjoint`` (chain k
+speaks its own tokens, so the first token tells the expert), ``nested`` (chain k speaks a first part of the vocabulary,
+which grows with k). And grids: Potts fields, read row by row, cluster k with its own coupling and its own outer field.
+A cluster has a short memory (one token back in a chain, as many as a row has cells in a grid); a mixture of
+clusters depends on all tokens so far.
 """
 
 from __future__ import annotations
@@ -37,12 +40,12 @@ def tokens_of(kind: str, k: int, experts: int, vocabulary: int) -> list[int]:
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {KINDS}, was {kind!r}")
-    if kind != "overlapping" and vocabulary < experts + int(kind == "nested"):
+    if kind != "overlapping" and vocabulary < experts:
         raise ValueError(f"vocabulary must be larger for {experts} {kind} experts, was {vocabulary}")
     if kind == "overlapping":
         return list(range(vocabulary))
     if kind == "nested":
-        return list(range(k + 2))
+        return list(range(vocabulary * (k + 1) // experts))
     return [token for token in range(vocabulary) if token % experts == k]
 
 
@@ -65,6 +68,70 @@ def mixture_of_chains(kind: str, experts: int, vocabulary: int, length: int, see
             moves[token, spoken] = rng.dirichlet(np.full(len(spoken), 0.5))
         chains.append(MaskedCoupling(chain_law(start, moves, length)))
     return Decentralization(np.full(experts, 1 / experts), chains)
+
+
+def potts_law(coupling: float, field: Array, rows: int) -> Array:
+    r"""Return :math:`p(x) \propto \exp\big(J \sum_{i \sim j} 1[x^i = x^j] + \sum_i h^i(x^i)\big)` on a grid.
+
+    Args:
+        coupling: J; positive makes neighbours alike.
+        field: h, shape (N, V), cells row by row.
+        rows: of the grid; N is a multiple of it.
+
+    Returns:
+        Shape (V,) * N.
+
+    Raises:
+        ValueError: rows that do not divide the number of cells.
+    """
+    cells, levels = field.shape
+    if cells % positive_int(rows, "rows"):
+        raise ValueError(f"rows must divide the {cells} cells, was {rows}")
+    wide, x = cells // rows, np.indices((levels,) * cells)
+    energy = sum(field[i][x[i]] for i in range(cells))
+    for i in range(cells):
+        across = [i + 1] if (i + 1) % wide else []
+        for j in [*across, i + wide]:
+            if j < cells:
+                energy = energy + coupling * (x[i] == x[j])
+    weight = np.exp(energy - energy.max())
+    return weight / weight.sum()
+
+
+def mixture_of_grids(experts: int, levels: int, rows: int, columns: int, seed: int) -> Decentralization:
+    """Return K Potts fields with even weights, couplings and outer fields drawn from the standard normal law.
+
+    Args:
+        experts: K.
+        levels: V, what a cell can be.
+        rows: of the grid.
+        columns: of the grid, N = rows * columns.
+        seed: the seed of NumPy's default generator.
+    """
+    rng, cells = np.random.default_rng(seed), positive_int(rows, "rows") * positive_int(columns, "columns")
+    laws = [potts_law(rng.normal(), rng.normal(size=(cells, levels)), rows) for _ in range(experts)]
+    return Decentralization(np.full(experts, 1 / experts), [MaskedCoupling(law) for law in laws])
+
+
+def merged(target: Decentralization, experts: int) -> Decentralization:
+    """Return the same law as a mixture of fewer experts, each holding equally many neighbouring clusters.
+
+    Args:
+        target: of C clusters.
+        experts: K, which divides C.
+
+    Raises:
+        ValueError: K does not divide C.
+    """
+    if len(target) % positive_int(experts, "experts"):
+        raise ValueError(f"experts must divide the {len(target)} clusters, was {experts}")
+    shares = target.weights.reshape(experts, -1)
+    laws = np.stack([coupling.target for coupling in target.couplings])  # type: ignore[union-attr]
+    laws = laws.reshape(*shares.shape, *laws.shape[1:])
+    inside = shares / shares.sum(axis=1, keepdims=True)
+    return Decentralization(
+        shares.sum(axis=1), [MaskedCoupling(np.tensordot(inside[k], laws[k], 1)) for k in range(experts)]
+    )
 
 
 def draw(experts: Decentralization, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
