@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ddfm_theory.ledger import CLAIMS as LEDGER
+from ddfm_theory.ledger.formal import room, theorems
 from proofs import CLAIMS, derivations
 from proofs.counterexamples import SEARCHES
 from proofs.counterexamples import latex as counterexample_table
@@ -24,6 +25,14 @@ PREAMBLE = r"""\documentclass[10pt]{article}
 \begin{document}
 """
 TITLE = r"""\section*{Appendix: derivations}
+Notation. A state is $x = (x^1, \ldots, x^N)$, $x^{-i}$ all positions but $i$, $m$ the mask, $\delta$ a point mass. The
+coupling $\pi$ has source $p$ and target $q$; the conditional path is $p_t(x \mid x_0, x_1) = \prod_i \sum_j
+\kappa_t^{i,j} w^j(x^i)$ with convex weights $\kappa$ and base pmfs $w$, the marginal path $p_t$ its average over $\pi$.
+$u_t^i(x, z)$ is the velocity of token $i$ at state $z$, $\mathrm{div}_x(p u) = -\sum_z p(z) \sum_i \delta_z(x^{-i})\,
+u^i(x^i, z)$; a step draws position $i$ from $\delta_{z^i} + u^i(\cdot, z)$, positions apart. Experts $\pi_k$ have
+weights $\omega_k$, $\pi = \sum_k \omega_k \pi_k$, and the router is $r_k(z) = \omega_k p_t^k(z) / p_t(z)$. A prime is
+the value after a step.
+
 Every expression below also evaluates itself on an instance: through the named function of \texttt{ddfm\_theory} where
 one stands beside it, and by plain sums from the definitions otherwise. Each step is decided by exact equality with
 every pmf, weight and schedule value a free symbol, at the sizes shown, and on rationals with zeros among them ($0/0$
@@ -49,9 +58,11 @@ def _row(step: Step, n: int, reason: str) -> str:
 
 
 def align(derivation: Derivation) -> str:
-    """Return the chain as an ``align*`` environment, the reasons on the right."""
+    """Return the chain as an ``align*`` environment, the reasons on the right, never broken next to an end."""
     rows = [_row(step, n, _boxed(step)) for n, step in enumerate(derivation.steps)]
-    return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+    ends = ["\\\\*" if n in {0, len(rows) - 2} else "\\\\" for n in range(len(rows) - 1)]
+    lines = [f"{row} {end}" for row, end in zip(rows, ends, strict=False)]
+    return "\n".join(["\\begin{align*}", *lines, rows[-1], "\\end{align*}"])
 
 
 def _boxed(step: Step) -> str:
@@ -102,8 +113,19 @@ def _body(derivation: Derivation) -> str:
 
 
 def _section(claim: str) -> str:
-    title = LEDGER[claim].title
-    return "\n\n".join([rf"\subsection*{{{claim}. {title[0].upper()}{title[1:]}}}", *map(_body, derivations(claim))])
+    row = LEDGER[claim]
+    title = rf"\subsection*{{{claim}. {row.title[0].upper()}{row.title[1:]}}}"
+    return "\n\n".join([title, *map(_body, derivations(claim)), _machine_checked(claim)])
+
+
+def _machine_checked(claim: str) -> str:
+    """Return the names of the theorems of a claim that a proof assistant checks, controls last."""
+    folder = room()
+    mine = [] if folder is None else [t for t in theorems(folder) if t["claim"] == claim]
+    if not mine:
+        return ""
+    names = ", ".join(_code(t["name"]) for t in sorted(mine, key=lambda t: "_control_" in t["name"]))
+    return rf"{{\footnotesize\raggedright Theorems in Rocq, for every size, and controls: {names}.\par}}"
 
 
 def appendix(claims: Sequence[str] | None = None) -> str:

@@ -1,6 +1,7 @@
 r"""C05: when a step of whole states is exact.
 
-From masks: :mod:`proofs.c05_masked`; by how much a step can miss there: :mod:`proofs.c05_rate`.
+From masks: :mod:`proofs.c05_masked`; by how much a step can miss there: :mod:`proofs.c05_rate`; a run, and without the
+hypotheses: :mod:`proofs.c05_order`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ddfm_theory.ledger.draws import Draw
 from ddfm_theory.ledger.families import single_mover
 from ddfm_theory.sampling import propagate
 from proofs.c05_masked import MASKED, case_of, kernels, path_after, path_before, step_of
+from proofs.c05_order import ORDER
 from proofs.c05_rate import RATE
 from proofs.derivation import Derivation, Step
 from proofs.sums import (
@@ -101,4 +103,4 @@ ONE_MOVER = Derivation(
     instance=_one_mover,
 )
 
-DERIVATIONS = (ONE_MOVER, *MASKED, RATE)
+DERIVATIONS = (ONE_MOVER, *MASKED, RATE, *ORDER)

@@ -65,6 +65,7 @@ MIXTURE_TV = Derivation(
             "the distance of the two mixtures",
             lambda c: total_variation(mix(c.r, c.p), mix(c.s, c.q)),
             "stability.total_variation",
+            plain=lambda c: _over_tokens(c, lambda x: abs(add(c.r[k] * c.p[k, x] - c.s[k] * c.q[k, x] for k in c.k))),
         ),
         Step(
             r"\tfrac12 \sum_x \Big| \sum_k (r_k - \hat r_k)\, \hat p_k(x) + \sum_k r_k \big(p_k(x) - "
@@ -91,6 +92,10 @@ MIXTURE_TV = Derivation(
             r"exchange of finite sums; $\sum_x \hat p_k(x) = 1$",
             lambda c: mixture_tv_bound(c.r, c.s, c.p, c.q),
             "stability.mixture_tv_bound",
+            plain=lambda c: (
+                add(abs(c.r[k] - c.s[k]) for k in c.k) / 2
+                + add(c.r[k] * _over_tokens(c, lambda x, k=k: abs(c.p[k, x] - c.q[k, x])) for k in c.k)
+            ),
         ),
     ),
     grid=Grid(

@@ -120,6 +120,7 @@ DERIVATIONS = (
                 "collect; $1 - s \\ge 0$ leaves the absolute value",
                 lambda c: (1 - c.s) * _total_variation(c),
                 "stability.total_variation",
+                plain=lambda c: (1 - c.s) * _l1(c, lambda x: _side(c, True, x) - _side(c, False, x)),
             ),
             Step(r"1 - s", r"$\mathrm{TV} \le 1$", lambda c: 1 - c.s, relation=AT_MOST),
         ),

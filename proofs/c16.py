@@ -1,4 +1,7 @@
-r"""C16: sharpening and mixing. Powers 1/T are integers here; the identities are those of every T."""
+r"""C16: sharpening and mixing. Powers 1/T are integers here; the identities are those of every T.
+
+Greedy decoding, the nucleus and the geometric mixture: :mod:`proofs.c16_order`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from ddfm_theory.arrays import Array, full, stack
 from ddfm_theory.decentralization import hard_router, mix
 from ddfm_theory.ledger.draws import Draw
 from ddfm_theory.sharpening import temperature
+from proofs.c16_order import ORDERED
 from proofs.derivation import Derivation, Step
 from proofs.sums import add, case, delta, over, tabulate
 
@@ -67,7 +71,7 @@ def _last(reason: str) -> Step:
     return Step(r"\sum_k r_k\, S_T(p_k)(x)", reason, _mixed_sharpened, "sharpening.temperature")
 
 
-DERIVATIONS = (
+TEMPERATURE = (
     Derivation(
         "C16",
         "no sharpening",
@@ -159,3 +163,5 @@ DERIVATIONS = (
         instance=_separating,
     ),
 )
+
+DERIVATIONS = (*TEMPERATURE, *ORDERED)

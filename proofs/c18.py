@@ -19,7 +19,7 @@ from ddfm_theory.velocities import (
     step_velocity,
 )
 from proofs.derivation import Derivation, Step
-from proofs.sums import Flow, add, any_coupling, case, delta, over, vanishes
+from proofs.sums import Flow, add, any_coupling, case, delta, over, tabulate, vanishes
 
 
 def _instance(draw: Draw, kind: str, length: int, vocabulary: int) -> Any:
@@ -38,6 +38,15 @@ def _instance(draw: Draw, kind: str, length: int, vocabulary: int) -> Any:
         beta=beta,
         flow=Flow(coupling, rows[0], slopes, pivot=1),
     )
+
+
+def _limited(draw: Draw, kind: str, length: int, vocabulary: int) -> Any:
+    """Draw the same with a beta that the diagonal allows: the step must leave every probability nonnegative."""
+    c = _instance(draw, kind, length, vocabulary)
+    if not draw.symbolic:
+        c.beta = c.beta / 12
+        c.alpha = 1 + c.beta
+    return c
 
 
 def _path(c: Any) -> Array:
@@ -101,10 +110,15 @@ def _step(c: Any) -> Array:
 
 
 def _expanded(c: Any) -> Array:
-    p = _path(c)
-    ahead = propagate(p, step_velocity(c.coupling, c.schedule, 0, 1))
-    behind = propagate(p, step_backward_velocity(c.coupling, c.schedule, 0, 1))
-    return p + (ahead - p) * c.alpha - (behind - p) * c.beta
+    p, d = _path(c), c.flow.d
+    ahead, behind = (
+        tabulate((d,), lambda y, u=u: add(p[z] * u[z, 0, y] for z in range(d)))
+        for u in (
+            step_velocity(c.coupling, c.schedule, 0, 1),
+            step_backward_velocity(c.coupling, c.schedule, 0, 1),
+        )
+    )
+    return p + ahead * c.alpha - behind * c.beta
 
 
 SIZES = (("masked", 1, 2), ("masked", 2, 2), ("joint", 1, 2), ("joint", 1, 3))
@@ -230,6 +244,6 @@ DERIVATIONS = (
         ),
         sizes=(("masked", 1, 2), ("masked", 1, 3), ("joint", 1, 2), ("joint", 1, 3)),
         names=NAMES,
-        instance=_instance,
+        instance=_limited,
     ),
 )

@@ -18,6 +18,7 @@ from ddfm_theory.schedulers import Windowed
 from ddfm_theory.stability import total_variation
 from ddfm_theory.velocities import step_velocity
 from proofs.c05_rate import products
+from proofs.c20_overlap import NOT_MONOTONE
 from proofs.derivation import AT_MOST, Derivation, Grid, Step
 from proofs.sums import ZERO, add, case, marginal, masked, pmfs, tabulate
 
@@ -71,7 +72,7 @@ def _blend(c: Any) -> Array:
 # Windows --------------------------------------------------------------------------------------------------------------
 
 
-def _windows(draw: Draw, length: int, overlap: Any, steps: int) -> Any:
+def _windows(length: int, overlap: Any, steps: int) -> Any:
     return case(n=length, w=flint.fmpq(overlap), T=steps, M=steps // length)
 
 
@@ -103,7 +104,7 @@ def _capped(c: Any) -> Array:
 
 def _rates() -> Iterator[Any]:
     for n, w, steps in itertools.product((2, 3, 4), ("1/4", "1/2", "1"), (1, 2, 3, 5, 8)):
-        yield _windows(None, n, exact([w])[0], steps)  # type: ignore[arg-type]
+        yield _windows(n, exact([w])[0], steps)
 
 
 def _runs() -> Iterator[Any]:
@@ -125,8 +126,12 @@ def _defects(c: Any) -> list[Array]:
 
 def _carried(c: Any) -> Array:
     """Return sum_s (p_s K_s - p_{s+1}) K_{s+1} ... K_{T-1}, flat."""
-    shape, velocities = (c.v + 1,) * c.q.ndim, _steps(c)
-    return add(chain_law(d.reshape(shape), velocities[s + 1 :]).reshape(-1) for s, d in enumerate(_defects(c)))
+    paths, velocities = [marginal_path(c.coupling, c.schedule, s) for s in c.times], _steps(c)
+
+    def onward(p: Array, s: int) -> Array:
+        return chain_law(p, velocities[s:]) if velocities[s:] else p
+
+    return add(onward(paths[s], s) - onward(paths[s + 1], s + 1) for s in c.times[:-1]).reshape(-1)
 
 
 def _half_norm(values: Any) -> Any:
@@ -191,10 +196,10 @@ ALIGNED = Derivation(
         ),
         Step("0", "the windows are disjoint", lambda c: _one(ZERO)),
     ),
-    sizes=((1, 0, 2), (2, 0, 2), (2, 0, 6), (3, 0, 3), (3, 0, 6), (4, 0, 8)),
-    names="N, w, T",
-    instance=_windows,
-    corners=0,
+    grid=Grid(
+        r"$(N, T) = (1,2), (2,2), (2,6), (3,3), (3,6), (4,8)$",
+        lambda: (_windows(n, 0, steps) for n, steps in ((1, 2), (2, 2), (2, 6), (3, 3), (3, 6), (4, 8))),
+    ),
 )
 
 UNALIGNED = Derivation(
@@ -216,10 +221,7 @@ UNALIGNED = Derivation(
         ),
         Step(r"\frac{1}{T^2}", "both factors are $1/T$", lambda c: _one(flint.fmpq(1, c.T**2))),
     ),
-    sizes=((2, 0, 1), (2, 0, 3), (2, 0, 5), (2, 0, 9)),
-    names="N, w, T",
-    instance=_windows,
-    corners=0,
+    grid=Grid("$T = 1, 3, 5, 9$", lambda: (_windows(2, 0, steps) for steps in (1, 3, 5, 9))),
 )
 
 BOUND = Derivation(
@@ -281,4 +283,4 @@ RATE = Derivation(
     grid=Grid(r"$N = 2, 3, 4$, $w = \frac14, \frac12, 1$, $T = 1, 2, 3, 5, 8$", _rates),
 )
 
-DERIVATIONS = (FORMULA, ALIGNED, UNALIGNED, BOUND, RATE)
+DERIVATIONS = (FORMULA, ALIGNED, UNALIGNED, BOUND, RATE, NOT_MONOTONE)

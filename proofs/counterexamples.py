@@ -1,4 +1,4 @@
-r"""The smallest counterexamples to C05, C09, C13, C16, C17 and C21 without a hypothesis, found by search.
+r"""The smallest counterexamples to C05, C09, C13, C16, C17, C20 and C21 without a hypothesis, found by search.
 
 Candidates run over small rationals, by increasing denominator, then by size, then by support; both sides of the claim
 go through the project's functions; the first candidate whose sides differ is the counterexample.
@@ -7,6 +7,7 @@ go through the project's functions; the first candidate whose sides differ is th
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -28,8 +29,9 @@ from ddfm_theory.sampling import (
     sampler_law,
     static_law,
 )
-from ddfm_theory.schedulers import Autoregressive
+from ddfm_theory.schedulers import Autoregressive, Windowed
 from ddfm_theory.sharpening import geometric_mixture, temperature
+from ddfm_theory.stability import total_variation
 from ddfm_theory.velocities import marginal_velocity, step_velocity
 from proofs.sums import over, pmfs, tabulate
 
@@ -247,6 +249,25 @@ def _kernels(experts: Decentralization) -> tuple[Array, Array]:
     )
 
 
+def _overlaps(n: int) -> Iterator[tuple[str, Any]]:
+    """Return windowed runs of up to n steps and overlaps in n-ths, half on 0...0, half on the first two flipped."""
+    for length, steps, j in itertools.product((2, 3), range(1, n + 1), range(1, n)):
+        if math.gcd(j, n) == 1:
+            q = tabulate((2,) * length, lambda *x: flint.fmpq(int(x[0] == x[1] and not any(x[2:])), 2))
+            w = flint.fmpq(j, n)
+            yield rf"$N={length}$, $T={steps}$, $w={_number(w)}$, half 0..0, half 110..0", (MaskedCoupling(q), w, steps)
+
+
+def _against_parallel(case: Any) -> tuple[Array, Array]:
+    """Return TV at overlap w, and it again or TV at w = 1, whichever is less."""
+    coupling, w, steps = case
+    times = [flint.fmpq(s, steps) for s in range(steps + 1)]
+    target = marginal_path(coupling, Windowed(w), 1).reshape(-1)
+    laws = [sampler_law(coupling, Windowed(overlap), times).reshape(-1) for overlap in (w, 1)]
+    found = [total_variation(law, target) for law in laws]
+    return stack([found[0]]), stack([min(found)])
+
+
 SEARCHES = (
     Search("C05", "all positions at once, not one mover a state", _targets, _moved),
     Search("C09", r"static weights where $r(z) \ne \omega$", _static_experts, _static),
@@ -257,6 +278,7 @@ SEARCHES = (
     Search("C16", "averaged logits: the geometric mixture", _even_laws, _geometric),
     Search("C17", "softmax of logits to base 2", _parameters, _averaged(_softmax)),
     Search("C17", r"the product $u = \theta^1 \theta^2$", _parameters, _averaged(lambda theta: theta[:1] * theta[1:])),
+    Search("C20", r"three positions: TV at $w$ exceeds that at $w = 1$", _overlaps, _against_parallel),
     Search("C21", "all positions at once, not one mover a state", _masked_experts, _kernels),
 )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import flint
@@ -39,6 +39,7 @@ class Step:
         value: evaluates it on an instance.
         function: the project's function that evaluates it, dotted below ``ddfm_theory``, or empty for plain sums.
         relation: to the expression before, ``EQUAL`` or ``AT_MOST``.
+        plain: evaluates it by plain sums, for z3's reals, where the project's function takes numbers alone.
     """
 
     latex: str
@@ -46,6 +47,7 @@ class Step:
     value: Callable[[Any], Any]
     function: str = ""
     relation: str = EQUAL
+    plain: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Derivation:
         steps: the chain, at least two expressions.
         sizes: the sizes at which it is decided, as ``names`` says.
         names: what the entries of a size are.
-        instance: (draw, *size) -> an instance; None where only a grid decides.
+        instance: ``(draw, *size) -> an instance``; None where only a grid decides.
         corners: rational instances a size, zeros included.
         symbols: how many free symbols a size may take.
         grid: for chains that need an order.
@@ -94,10 +96,12 @@ class Derivation:
     symbols: int = 48
     grid: Grid | None = None
 
-    def _repr_latex_(self) -> str:
+    def _repr_markdown_(self) -> str:
         from proofs.appendix import displayed
 
         return displayed(self)
+
+    _repr_latex_ = _repr_markdown_
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,8 @@ def _attained(derivation: Derivation, words: str, case: Any) -> Outcome:
 def check_by_solver(derivation: Derivation, timeout_ms: int = 1_000) -> list[Outcome]:
     """Decide every step of an ordered chain for all real values of its smallest size, by z3.
 
-    The project's functions run on z3's real expressions as they run on rationals. Undecided, with the reason, where z3
-    is not installed, the chain has no form it can take, or it gives no answer in time.
+    The expressions run on z3's reals as they run on rationals, by plain sums where a step has them. Undecided, with the
+    reason, where z3 is not installed, the chain has no form it can take, or it gives no answer in time.
     """
     place = (derivation.claim, derivation.title, 0)
     if derivation.grid is None or derivation.grid.real is None:
@@ -226,7 +230,8 @@ def check_by_solver(derivation: Derivation, timeout_ms: int = 1_000) -> list[Out
     except ImportError:
         return [Outcome(*place, UNDECIDED, 0, "z3", "z3 is not installed: pip install z3-solver")]
     case, assumptions = derivation.grid.real(z3)
-    values = [_evaluate(step, case, (*ERRORS, z3.Z3Exception)) for step in derivation.steps]
+    steps = [replace(step, value=step.plain or step.value) for step in derivation.steps]
+    values = [_evaluate(step, case, (*ERRORS, z3.Z3Exception)) for step in steps]
     pairs = enumerate(itertools.pairwise(values), start=1)
     return [_solve(z3, derivation, n, pair, assumptions, timeout_ms) for n, pair in pairs]
 

@@ -52,7 +52,7 @@ def family_states(draw: Draw) -> Any:
     return instance(coupling=coupling, single=schedule, masked=parallel, general=moving_schedule(draw, length))
 
 
-def law_states(case: Any, *, schedule: Any = None) -> Iterator[Statement]:
+def law_states(case: Any, *, schedule: Any = None, general: Rows | None = None) -> Iterator[Statement]:
     """C05: exact where at most one position moves; masked, exactly when the hidden movers are independent."""
     coupling, single = case.coupling, schedule or case.single
     for s, t in itertools.pairwise(range(len(single.rows))):
@@ -61,7 +61,7 @@ def law_states(case: Any, *, schedule: Any = None) -> Iterator[Statement]:
         yield Equation("one mover: the step is exact", propagate(p, u), after)
         residual = step_continuity_residual(p, after, u)
         yield Equation("one mover: first-order continuity is exact", residual, zeros(p))
-    yield from _parallel(case.masked, case.general)
+    yield from _parallel(case.masked, general or case.general)
 
 
 def _parallel(coupling: MaskedCoupling, schedule: Rows) -> Iterator[Statement]:
@@ -99,6 +99,12 @@ def _independent(coupling: MaskedCoupling, p: Array, moves: Array) -> bool:
     return True
 
 
+def _first_base_dies(before: str, after: str) -> Rows:
+    """Return a step in three bases, mask, mask and data, that spends the first: (1 - 2k, k, k) to (0, k', k')."""
+    k, last = exact([before, before]), exact([after, after])
+    return Rows([stack([1 - k * 2, k, k]), stack([last * 0, last, last])], bases=exact([[0, 0, 1]]))
+
+
 CONTROLS_C05 = (
     Control(
         "two movers at once: 00/11 in one step",
@@ -112,6 +118,28 @@ CONTROLS_C05 = (
         "one mover: the step is exact",
         "tv",
         HALF,
+    ),
+    # In two bases, (1 - k, k), the same path misses by (k' - k)^2 / 2. In three, spending the first base redraws every
+    # position, and the step misses by (1 - k)^2 k'^2 / 2: from k = (1 - h)/2 to 1/2 at least 1/32, however small h.
+    *(
+        Control(
+            f"three components, the first spent from kappa = {before} to 1/2: 00/11 misses by {defect}, not O(h^2)",
+            instance(
+                coupling=masked(TWO_WAYS),
+                single=table([0, 0], [1, 0]),
+                masked=masked(TWO_WAYS),
+                general=table([before] * 2, ["1/2"] * 2),
+            ),
+            {"general": _first_base_dies(before, "1/2")},
+            "the defect of a step is at most sum_{i<j} Dk^i Dk^j",
+            "gap",
+            value,
+        )
+        for before, defect, value in (
+            ("1/4", "9/128", flint.fmpq(1, 128)),
+            ("3/8", "25/512", flint.fmpq(17, 512)),
+            ("7/16", "81/2048", flint.fmpq(73, 2048)),
+        )
     ),
 )
 
@@ -180,8 +208,8 @@ def family_windows(draw: Draw) -> Any:
     )
 
 
-def law_windows(case: Any, *, aligned: int | None = None) -> Iterator[Statement]:
-    """C20: exact at w = 0 when N divides T; else at most the sum over steps; at N = 2 a formula."""
+def law_windows(case: Any, *, aligned: int | None = None, wider: Any = None) -> Iterator[Statement]:
+    """C20: exact at w = 0 when N divides T; else at most the sum over steps; N = 2: a formula, w = 1 the worst."""
     coupling, steps = case.coupling, aligned or case.aligned
     target = marginal_path(coupling, Linear(), 1)
     times = [flint.fmpq(j, steps) for j in range(steps + 1)]
@@ -196,6 +224,10 @@ def law_windows(case: Any, *, aligned: int | None = None) -> Iterator[Statement]
         defect = total_variation(law.reshape(-1), target.reshape(-1))
         bound = full((1,), together, law) if is_object(law) else full((1,), float(together), law)
         yield Inequality("TV is at most the sum over steps of sum_{i<j} Dk^i Dk^j", stack([defect]), bound)
+        if coupling.length <= 2 or wider is not None:
+            parallel = sampler_law(coupling, Windowed(wider or 1), grid)
+            most = total_variation(parallel.reshape(-1), target.reshape(-1))
+            yield Inequality("N = 2: TV is at most that of w = 1", stack([defect]), stack([most]))
     if coupling.length == 2:
         yield Equation(
             "N = 2: the defect is (sum Dk^1 Dk^2)(q - q^1 x q^2)",
@@ -214,16 +246,27 @@ def _dependence(target: Array) -> Array:
 
 
 _UNALIGNED = instance(coupling=masked(TWO_WAYS), overlap=flint.fmpq(1, 2), steps=1, aligned=2)
-CONTROLS_C20 = tuple(
+_FIRST_TWO = [[["1/2", 0], [0, 0]], [[0, 0], ["1/2", 0]]]  # q = 1/2 on 000 and 1/2 on 110
+CONTROLS_C20 = (
+    *(
+        Control(
+            f"w = 0 with T = {steps}, no multiple of N: 00/11",
+            _UNALIGNED,
+            {"aligned": steps},
+            "w = 0, N divides T: the sampler is exact",
+            "tv",
+            flint.fmpq(1, value),
+        )
+        for steps, value in ((1, 2), (3, 18), (5, 50))
+    ),
     Control(
-        f"w = 0 with T = {steps}, no multiple of N: 00/11",
-        _UNALIGNED,
-        {"aligned": steps},
-        "w = 0, N divides T: the sampler is exact",
-        "tv",
-        flint.fmpq(1, value),
-    )
-    for steps, value in ((1, 2), (3, 18), (5, 50))
+        "TV grows with the overlap w, at N = 3: 000/110, T = 3: 3/16 at w = 3/4, 1/6 at w = 1",
+        instance(coupling=masked(_FIRST_TWO), overlap=flint.fmpq(3, 4), steps=3, aligned=3),
+        {"wider": 1},
+        "N = 2: TV is at most that of w = 1",
+        "gap",
+        flint.fmpq(1, 48),
+    ),
 )
 
 

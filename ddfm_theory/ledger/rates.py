@@ -12,7 +12,7 @@ import numpy as np
 from ddfm_theory.arrays import gamma, stack, to_float
 from ddfm_theory.couplings import Coupling, MaskedCoupling
 from ddfm_theory.decentralization import mix
-from ddfm_theory.ledger.families import TWO_WAYS, exact, masked
+from ddfm_theory.ledger.families import TWO_WAYS, Rows, exact, masked
 from ddfm_theory.ledger.records import FAILS, HOLDS, Check
 from ddfm_theory.paths import marginal_path
 from ddfm_theory.sampling import sampler_law
@@ -21,6 +21,7 @@ from ddfm_theory.sharpening import temperature
 from ddfm_theory.stability import total_variation
 
 DOUBLINGS = (2, 4, 8, 16, 32, 64)
+TWINS = MaskedCoupling(np.array([[0.5, 0.0], [0.0, 0.5]]))  # 00/11
 PUBLISHED = (0.182936, 0.093496, 0.047255, 0.023754, 0.011909, 0.005962)  # to six digits, for this very target
 
 
@@ -67,6 +68,23 @@ def order_half() -> Check:
     return _order_check("hypothesis dropped, kappa = t^(1/4): order 1/2", 0.5, found)
 
 
+def order_zero() -> Check:
+    """C05's hypothesis dropped: of three components the first is spent at t = 1/2, and the defect does not decay.
+
+    The bases are mask, mask and data with weights (1 - 2t, t, t), then (0, 1 - t, t): the path of two components, but
+    the pivot's ratio falls to zero, so that revealed tokens are redrawn too.
+    """
+    found = []
+    for count in (32, 64, 128, 256):
+        times = np.arange(count + 1)[:, None] / count * np.ones(2)
+        first = np.maximum(1 - 2 * times, 0)
+        weights = list(np.stack([first, 1 - first - times, times], axis=1))
+        law = sampler_law(TWINS, Rows(weights, bases=np.array([[0.0, 0.0, 1.0]])), range(count + 1))
+        target = marginal_path(TWINS, Linear(), 1.0)
+        found.append(float(to_float(total_variation(law.reshape(-1), target.reshape(-1)))))
+    return _order_check("hypothesis dropped, three components, the first spent at t = 1/2: order 0", 0, found)
+
+
 def unaligned() -> Check:
     """C20: at w = 0 and N = 2 with an odd number of steps, 00/11 is missed by 1 / (2 T^2), exactly."""
     for steps in (1, 3, 5, 7, 9):
@@ -94,7 +112,7 @@ def accidental() -> Check:
 
 
 RATES: dict[str, tuple[Callable[[], Check], ...]] = {
-    "C05": (order_one, order_half),
+    "C05": (order_one, order_half, order_zero),
     "C16": (accidental,),
     "C20": (unaligned,),
 }

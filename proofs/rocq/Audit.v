@@ -11,6 +11,9 @@ From Ddfm Require Import Continuous Masked Autoregression MaskedStep Filter.
 From Ddfm Require Import Ensemble Stability Lazy MaskedRate TopK Product.
 From Ddfm Require Import Corrector TwoBits Averaging CounterexamplesToken.
 From Ddfm Require Import Counterexamples CounterexamplesChain.
+From Ddfm Require Import Windows Parallel TwoPositions Independent Logarithm.
+From Ddfm Require Import ExactStep Losses Elbo.
+From Ddfm Require Import CounterexamplesWindow CounterexamplesLog.
 
 Unset Printing Implicit Defensive.
 Set Printing Width 100.
@@ -111,6 +114,42 @@ Print sharpen.
 Print certain_but.
 Print affine_in.
 Print average.
+Print clip.
+Print width.
+Print windowed.
+Print windowed_run.
+Print masked_kernel.
+Print constant.
+Print changed.
+Print two_sequences.
+Print token_law.
+Print independent.
+Print mutually_independent.
+Print hidden_mover.
+Print given.
+Print additive_on_products.
+Print logarithm.
+Print entropy.
+Print KL.
+Print below.
+Print masked_loss.
+Print show.
+Print places_weight.
+Print shown_before.
+Print token_cost.
+Print token_posterior.
+Print mean_over_places.
+Print growth.
+Print other_weight.
+Print places_entropy.
+Print mean_entropy.
+Print mean_curve.
+Print windowed_defect.
+Print fraction.
+Print biased_coin.
+Print sure.
+Print unsure.
+Print twin_bits.
 
 (* Velocity.v *)
 Check C04_step_kernel_is_pmf.
@@ -357,6 +396,8 @@ Check C08_control_uniform_source.
 Print Assumptions C08_control_uniform_source.
 Check C13_control_uniform_path_law.
 Print Assumptions C13_control_uniform_path_law.
+Check C09_control_affinely_independent.
+Print Assumptions C09_control_affinely_independent.
 
 (* Counterexamples.v *)
 Check C03_control_prior_for_posterior.
@@ -393,3 +434,85 @@ Check C10_control_last_token_only.
 Print Assumptions C10_control_last_token_only.
 Check C10_control_wrong_prior.
 Print Assumptions C10_control_wrong_prior.
+
+(* Windows.v *)
+Check C20_no_overlap_one_position_iff.
+Print Assumptions C20_no_overlap_one_position_iff.
+Check C05_lipschitz_run_bound.
+Print Assumptions C05_lipschitz_run_bound.
+Check C20_windowed_run_bound.
+Print Assumptions C20_windowed_run_bound.
+Check C20_windowed_run_rate.
+Print Assumptions C20_windowed_run_rate.
+
+(* Parallel.v *)
+Check C20_parallel_run_misses.
+Print Assumptions C20_parallel_run_misses.
+Check C20_exact_for_all_iff_one_position.
+Print Assumptions C20_exact_for_all_iff_one_position.
+Check C20_no_overlap_exact_iff_divides.
+Print Assumptions C20_no_overlap_exact_iff_divides.
+
+(* TwoPositions.v *)
+Check C20_two_positions_law.
+Print Assumptions C20_two_positions_law.
+Check C20_two_positions_TV.
+Print Assumptions C20_two_positions_TV.
+Check C20_two_positions_odd.
+Print Assumptions C20_two_positions_odd.
+
+(* Independent.v *)
+Check C05_masked_independent_exact.
+Print Assumptions C05_masked_independent_exact.
+Check C05_two_positions_exact_iff.
+Print Assumptions C05_two_positions_exact_iff.
+
+(* Logarithm.v *)
+Check C14_gibbs.
+Print Assumptions C14_gibbs.
+Check C14_mixture_KL.
+Print Assumptions C14_mixture_KL.
+Check C12_entropy_decomposition.
+Print Assumptions C12_entropy_decomposition.
+Check C12_per_sequence.
+Print Assumptions C12_per_sequence.
+
+(* ExactStep.v *)
+Check C05_masked_exact_iff_independent.
+Print Assumptions C05_masked_exact_iff_independent.
+
+(* Losses.v *)
+Check C07_next_token_loss.
+Print Assumptions C07_next_token_loss.
+Check C07_left_to_right.
+Print Assumptions C07_left_to_right.
+Check C07_posterior_is_best.
+Print Assumptions C07_posterior_is_best.
+
+(* Elbo.v *)
+Check C19_loss_is_entropy_growth.
+Print Assumptions C19_loss_is_entropy_growth.
+Check C19_one_position_a_step.
+Print Assumptions C19_one_position_a_step.
+Check C07_minimum_is_entropy.
+Print Assumptions C07_minimum_is_entropy.
+Check C19_integrand_is_derivative.
+Print Assumptions C19_integrand_is_derivative.
+Check C19_negative_elbo_polynomial.
+Print Assumptions C19_negative_elbo_polynomial.
+
+(* CounterexamplesWindow.v *)
+Check C20_control_unaligned.
+Print Assumptions C20_control_unaligned.
+Check C20_control_restored.
+Print Assumptions C20_control_restored.
+
+(* CounterexamplesLog.v *)
+Check C14_control_KL_weights.
+Print Assumptions C14_control_KL_weights.
+Check C12_control_static_weights.
+Print Assumptions C12_control_static_weights.
+Check C19_control_weight_left_out.
+Print Assumptions C19_control_weight_left_out.
+Check C07_control_all_hidden.
+Print Assumptions C07_control_all_hidden.

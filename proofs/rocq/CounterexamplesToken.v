@@ -332,3 +332,22 @@ split.
 rewrite two !kernel1 /velocity /mixed_velocity /router /mixture !big_bool.
 by rewrite !path1E !velocity1E; compute_rat.
 Qed.
+
+(* C09: kappa = 1/3 at false, experts (3/4, 1/4) and (1/2, 1/2): affinely
+   independent velocities, r = (7/13, 6/13), and omega in its place is off. *)
+Theorem C09_control_affinely_independent
+    (u := fun k => uniform_velocity (lean k) (1 / 3%:R) 1)
+    (r := router even (fun k => marginal_path (lean k) (uniform_path (1 / 3%:R)))) :
+  [/\ affinely_independent u (one false), r true (one false) = 7%:R / 13%:R &
+      mixed_velocity (fun k _ => even k) u position true (one false) -
+      mixed_velocity r u position true (one false) = 2%:R / 273%:R].
+Proof.
+split.
+- move=> c; rewrite big_bool => /eqP; rewrite addr_eq0 => /eqP ct /(_ position true).
+  rewrite big_bool /u !velocity1E ct /= mulNr addrC -mulrBr => /eqP; rewrite mulf_eq0.
+  rewrite [X in _ || X](_ : _ = false) ?orbF; last by vm_compute.
+  by move=> /eqP cf; case; rewrite ?ct cf ?oppr0.
+- by rewrite /r /router /mixture big_bool !path1E; compute_rat.
+rewrite /r /router /mixture /mixed_velocity !big_bool !path1E /u !velocity1E.
+by compute_rat.
+Qed.
