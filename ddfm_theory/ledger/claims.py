@@ -5,8 +5,12 @@ from __future__ import annotations
 from ddfm_theory.ledger import laws_experts as experts
 from ddfm_theory.ledger import laws_information as information
 from ddfm_theory.ledger import laws_mixtures as mixtures
+from ddfm_theory.ledger import laws_parallel as parallel
 from ddfm_theory.ledger import laws_paths as paths
+from ddfm_theory.ledger import laws_routing as routing
+from ddfm_theory.ledger import laws_stability as stability
 from ddfm_theory.ledger import laws_steps as steps
+from ddfm_theory.ledger import laws_table as tables
 from ddfm_theory.ledger.records import Claim
 
 GAT = "Gat et al., Discrete Flow Matching, NeurIPS 2024, arXiv 2407.15595"
@@ -86,7 +90,7 @@ CLAIMS: dict[str, Claim] = {
             "C11", "a determined expert makes top-1 exact",
             r"k = a(c) \implies r_k(z \mid c) = 1[k = a(c)]",
             "the expert is a function of the condition, by one rule in training and inference", f"{MASCHAN}; {HERE}",
-            experts.family_determined, experts.law_determined, experts.CONTROLS_C11,
+            routing.family_determined, routing.law_determined, routing.CONTROLS_C11,
         ),
         Claim(
             "C12", "the decentralized objective",
@@ -98,19 +102,19 @@ CLAIMS: dict[str, Claim] = {
             "C13", "routing once equals mixing",
             r"K \sim \omega,\ X \sim p^K \quad\text{has the law of}\quad \sum_k r_k(z) u^k(\cdot,z)",
             "at most one mover per state; for a masked source the path laws agree too", f"{MASCHAN}; {HERE}",
-            experts.family_once, experts.law_once, experts.CONTROLS_C13,
+            routing.family_once, routing.law_once, routing.CONTROLS_C13,
         ),
         Claim(
             "C14", "stability",
             r"TV \le TV(r,\hat r) + \sum_k r_k TV(p_k,\hat p_k),\quad KL \le KL(r\|\hat r) + \sum_k r_k KL(p_k\|\hat p_k)",
             "finite divergences; sequences: TV <= sum_t E TV_t under q or q^, KL = sum_t E_q KL_t", HERE,
-            information.family_stability, information.law_stability, information.CONTROLS_C14,
+            stability.family_stability, stability.law_stability, stability.CONTROLS_C14,
         ),
         Claim(
             "C15", "top-k routing",
             r"TV\big(\textstyle\sum_k r_k p_k, \text{top-}k\big) = (1-s)\,TV(\text{kept},\text{dropped}) \le 1 - s",
             "s is the kept mass, weights renormalized; the bound is attained iff the supports are disjoint", HERE,
-            information.family_top_k, information.law_top_k, information.CONTROLS_C15,
+            stability.family_top_k, stability.law_top_k, stability.CONTROLS_C15,
         ),
         Claim(
             "C16", "sharpening and mixing",
@@ -141,19 +145,19 @@ CLAIMS: dict[str, Claim] = {
             r"w = 0,\ N \mid T: \text{exact};\quad TV \le \sum_{\text{steps}} \sum_{i<j} \Delta\kappa^i \Delta\kappa^j;\quad "
             r"N = 2:\ TV = \big(\textstyle\sum \Delta\kappa^1 \Delta\kappa^2\big) TV(q, q^1 \times q^2)",
             "masked source, windowed schedule of overlap w, T equal steps", HERE,
-            steps.family_windows, steps.law_windows, steps.CONTROLS_C20,
+            parallel.family_windows, parallel.law_windows, parallel.CONTROLS_C20,
         ),
         Claim(
             "C21", "mixing velocities and mixing kernels",
             r"\textstyle\sum_k r_k \prod_i K_k^i - \prod_i \sum_k r_k K_k^i = \mathrm{Cov}_r(K^1, K^2)\quad (N = 2)",
             "one law where at most one position moves; d = 2, K = 2: TV = 2 |r_1 r_2 Dp^1 Dp^2|", HERE,
-            steps.family_kernels, steps.law_kernels, steps.CONTROLS_C21,
+            parallel.family_kernels, parallel.law_kernels, parallel.CONTROLS_C21,
         ),
         Claim(
             "C22", "one table serves all",
             r"p_t(z) = S(z) \prod_i (\kappa^i\ \text{or}\ 1-\kappa^i),\quad r_k(z) = \omega_k S_k(z)/S(z)",
             "masked source, m outside supp q, experts with one schedule", HERE,
-            steps.family_table, steps.law_table, steps.CONTROLS_C22,
+            tables.family_table, tables.law_table, tables.CONTROLS_C22,
         ),
     )
 }  # fmt: skip
