@@ -16,9 +16,33 @@ from typing import Any
 
 import numpy as np
 
-from ddfm_theory.arrays import Array, full, gather, namespace, positive_int, ratio, stack, tokens
+from ddfm_theory.arrays import (
+    Array,
+    asarray,
+    full,
+    gather,
+    instance,
+    namespace,
+    nonnegative,
+    over_tokens,
+    positive_int,
+    ratio,
+    stack,
+    tokens,
+)
 from ddfm_theory.couplings import EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.schedulers import Autoregressive
+
+__all__ = [
+    "chain_law",
+    "next_token_law",
+    "next_token_law_at",
+    "next_token_velocity",
+    "prefix_states",
+    "sequence_probability",
+]
+
+AllMask = MaskedCoupling | EmpiricalCoupling
 
 
 def prefix_states(sequences: Any, t: int, vocabulary: int, order: Autoregressive | None = None) -> np.ndarray:
@@ -33,12 +57,16 @@ def prefix_states(sequences: Any, t: int, vocabulary: int, order: Autoregressive
     Returns:
         Shape (B, N).
     """
-    rows = tokens(sequences, "sequences", vocabulary)
+    rows = tokens(sequences, "sequences", positive_int(vocabulary, "vocabulary", high=(1 << 31) - 2))
     length = rows.shape[1]
-    shown = (order or Autoregressive()).positions(length)[: positive_int(t, "t", 0, length)]
+    shown = _order(order).positions(length)[: positive_int(t, "t", 0, length)]
     out = np.full_like(rows, vocabulary)
     out[:, shown] = rows[:, shown]
     return out
+
+
+def _order(order: Autoregressive | None) -> Autoregressive:
+    return Autoregressive() if order is None else instance(order, Autoregressive, "order")
 
 
 def next_token_velocity(law: Array) -> Array:
@@ -50,6 +78,7 @@ def next_token_velocity(law: Array) -> Array:
     Returns:
         Shape (..., d), d = V + 1, the mask last.
     """
+    law = over_tokens(nonnegative(law, "law"), "law")
     xp = namespace(law)
     return xp.concat([law, full((*law.shape[:-1], 1), -1, law)], axis=-1)
 
@@ -60,12 +89,13 @@ def next_token_law(velocity: Array) -> Array:
     Raises:
         ValueError: the mask does not lose all its mass, so the velocity reveals no token.
     """
+    velocity = over_tokens(asarray(velocity, "velocity"), "velocity")
     if not bool((velocity[..., -1] == -1).all()):
         raise ValueError("velocity must be -1 at the mask token to hold a next-token law, was not")
-    return velocity[..., :-1]
+    return nonnegative(velocity[..., :-1], "velocity")
 
 
-def next_token_law_at(coupling: MaskedCoupling | EmpiricalCoupling, states: Any, position: int) -> Array:
+def next_token_law_at(coupling: AllMask, states: Any, position: int) -> Array:
     r"""Return :math:`q(x^i = \cdot \mid \text{revealed tokens of } z)`, shape (B, V); zeros where S(z) = 0.
 
     Args:
@@ -76,6 +106,7 @@ def next_token_law_at(coupling: MaskedCoupling | EmpiricalCoupling, states: Any,
     Raises:
         ValueError: a state with ``position`` revealed.
     """
+    instance(coupling, AllMask, "coupling")
     rows = tokens(states, "states", coupling.size, coupling.length)
     i = positive_int(position, "position", 0, coupling.length - 1)
     if bool((rows[:, i] != coupling.mask).any()):
@@ -85,20 +116,20 @@ def next_token_law_at(coupling: MaskedCoupling | EmpiricalCoupling, states: Any,
     return ratio(coupling.reveal_at(rows)[:, i, :], coupling.mass_at(rows)[:, None])
 
 
-def chain_law(
-    coupling: MaskedCoupling | EmpiricalCoupling, sequences: Any, order: Autoregressive | None = None
-) -> Array:
+def chain_law(coupling: AllMask, sequences: Any, order: Autoregressive | None = None) -> Array:
     r"""Return the next-token probabilities :math:`q(x^{t+1} \mid x^{\le t})` along sequences, shape (B, N) by step.
 
     Their product over steps is q(x): the chain rule that autoregression samples by.
     """
+    instance(coupling, AllMask, "coupling")
     rows = tokens(sequences, "sequences", coupling.vocabulary, coupling.length)
-    positions = (order or Autoregressive()).positions(coupling.length)
+    positions = _order(order).positions(coupling.length)
     masses = [coupling.mass_at(prefix_states(rows, t, coupling.vocabulary, order)) for t in range(len(positions) + 1)]
     return stack([ratio(after, before) for before, after in zip(masses, masses[1:], strict=False)], axis=1)
 
 
-def sequence_probability(coupling: MaskedCoupling | EmpiricalCoupling, sequences: Any) -> Array:
+def sequence_probability(coupling: AllMask, sequences: Any) -> Array:
     """Return q(x) for given sequences, shape (B,)."""
+    instance(coupling, AllMask, "coupling")
     rows = tokens(sequences, "sequences", coupling.vocabulary, coupling.length)
     return gather(coupling.target, rows) if isinstance(coupling, MaskedCoupling) else coupling.mass_at(rows)

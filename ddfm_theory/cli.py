@@ -1,4 +1,4 @@
-"""The command ``ddfm``: fill the ledger, prove, part data into experts, check and run checkpoints, score answers.
+"""The command ``ddfm``: fill the ledger, prove, draw, part data into experts, check and run checkpoints, score answers.
 
 Each command imports its room when it is called; a room that is not installed says so. Bad input is one line and exit 2.
 """
@@ -25,7 +25,9 @@ ROOMS = {
     "check": ("ddfm_theory.bridge", "transformers", "bridge"),
     "generate": ("ddfm_theory.bridge", "transformers", "bridge"),
     "score": ("ddfm_theory.bridge", None, "bridge"),
+    "train": ("toy_models", "transformers", "a checkout and the extra bridge"),
     "prove": ("proofs", None, "a checkout"),
+    "figures": ("paper_figures", "tueplots", "a checkout and the extra figures"),
 }
 
 Experts = Annotated[list[Path], typer.Option(help="an ensemble's folder, or one checkpoint folder an expert")]
@@ -113,6 +115,26 @@ def prove(
 
 
 @app.command()
+def figures(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="figures and tables; none: all")
+    ] = None,
+    venue: Annotated[str, typer.Option(help="icml, neurips, ...: widths and type sizes")] = "icml",
+    format: Annotated[str, typer.Option(help="pdf, svg, pgf or png")] = "pdf",  # noqa: A002
+    out: Annotated[Path | None, typer.Option(help="the folder; by default that of paper_figures")] = None,
+) -> None:
+    """Build the paper's figures, captions and tables from their data, equal data giving equal bytes."""
+    room("figures")
+    from paper_figures.build import OUT, build
+
+    with refusing("figures"):
+        written = build(names or (), venue, format, out or OUT, say=progress)
+    progress("")
+    for path in written:
+        typer.echo(str(path))
+
+
+@app.command()
 def partition(
     features: Annotated[Path, typer.Argument(help="a .npy file of shape (n, D); it may be larger than memory")],
     clusters: Annotated[int, typer.Option(help="the number of experts K")],
@@ -136,6 +158,31 @@ def partition(
     typer.echo(f"{method}: sizes {found.sizes.tolist()}, objective {found.objective:.6g}")
     for mismatch in mismatches:
         typer.echo(str(mismatch))
+
+
+@app.command()
+def train(
+    partition: Annotated[Path, typer.Option(help="a folder of shards shard_0, shard_1, ...")],
+    start: Annotated[Path, typer.Option(help="the checkpoint to start from, all that experts share")],
+    out: Annotated[Path, typer.Option(help="the folder to write; if it is there, nothing is done")],
+    shard: Annotated[int | None, typer.Option(help="the expert's shard; none: the dense model, on all of them")] = None,
+    steps: Annotated[int, typer.Option(help="optimizer steps; an expert of K takes a K-th of the dense ones")] = 100,
+    batch: Annotated[int, typer.Option(help="rows a step")] = 32,
+    rate: Annotated[float, typer.Option(help="the highest learning rate")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="of the rows' order")] = 0,
+    save_every: Annotated[int, typer.Option(help="steps between states that a killed run goes on from")] = 100,
+    freeze_tower: Annotated[bool, typer.Option("--freeze-tower", help="train projector and language model")] = False,
+    device: Device = "cpu",
+) -> None:
+    """Train one expert on its shard, or the dense model; called again after a kill, it goes on to the same bytes."""
+    room("train")
+    from toy_models.multimodal.training import Settings, train_shard
+
+    with refusing("train"):
+        settings = Settings(steps, batch, rate, seed=seed, save_every=save_every, frozen=freeze_tower)
+        done = train_shard(partition, shard, start, out, settings, device=device, say=progress)
+    progress("")
+    typer.echo(str(done))
 
 
 @app.command()
@@ -166,6 +213,8 @@ def check(
     for group, measures in found.distance.items():
         for name, value in measures.items():
             typer.echo(f"{group} {name}: {value['mean']:.6g} [{value['low']:.6g}, {value['high']:.6g}] n={value['n']}")
+    for router_name, numbers_of in found.calibration.items():
+        typer.echo(f"{router_name}: " + ", ".join(f"{name} {value:.6g}" for name, value in numbers_of.items()))
     raise typer.Exit(HOLDS if found.ok else DOES_NOT)
 
 
@@ -254,8 +303,18 @@ def spread(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run the command."""
-    app(spread(sys.argv[1:]))
+    """Run the command; what the option parser refuses is one line and exit 2, as every bad input is."""
+    usage: type[Exception] = typer.BadParameter.__bases__[0]  # UsageError, wherever typer keeps it
+    try:
+        sys.exit(app(spread(sys.argv[1:]), standalone_mode=False))
+    except usage as error:
+        found: Any = error
+        if len(sys.argv) > 1:
+            where = found.ctx.command_path if found.ctx is not None else "ddfm"
+            typer.echo(f"{where}: {' '.join(found.format_message().split())}", err=True)
+        else:
+            found.show()
+        sys.exit(BAD_INPUT)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ References:
 
 from __future__ import annotations
 
-from ddfm_theory.arrays import Array, alike, finite, namespace, total
+from ddfm_theory.arrays import Array, asarray, beside, enumerated, namespace, over_states, total
+
+__all__ = ["continuity_residual", "divergence", "step_continuity_residual"]
 
 
 def divergence(p: Array, u: Array) -> Array:
@@ -26,7 +28,8 @@ def divergence(p: Array, u: Array) -> Array:
     Raises:
         ValueError: the shapes do not belong together.
     """
-    _check(p, u)
+    p = enumerated(asarray(p, "p"), "p")
+    u = over_states(u, p, "u")
     inflow = p * 0
     for i in range(p.ndim):
         arriving = total(p[..., None] * u[..., i, :], i)
@@ -34,20 +37,13 @@ def divergence(p: Array, u: Array) -> Array:
     return -inflow
 
 
-def _check(p: Array, u: Array) -> None:
-    expected = (*p.shape, p.ndim, p.shape[0] if p.ndim else 0)
-    finite(p, "p")
-    if len(set(p.shape)) != 1 or tuple(u.shape) != tuple(expected):
-        raise ValueError(f"u must have shape {tuple(expected)} for p of shape {tuple(p.shape)}, was {tuple(u.shape)}")
-
-
 def continuity_residual(p_dot: Array, p: Array, u: Array) -> Array:
     """Return dp/dt + div(p u), zero where u generates the path; shapes as for :func:`divergence`."""
-    p_dot, p = alike(p_dot, p, ("p_dot", "p"))
-    return p_dot + divergence(p, u)
+    p = enumerated(asarray(p, "p"), "p")
+    return beside(p_dot, p, "p_dot", tuple(p.shape), f"{tuple(p.shape)}, as p") + divergence(p, u)
 
 
 def step_continuity_residual(p: Array, p_next: Array, u: Array) -> Array:
     """Return p' - p + div(p u), zero where the increment u carries p to p' to first order; shapes as above."""
-    p_next, p = alike(p_next, p, ("p_next", "p"))
-    return p_next - p + divergence(p, u)
+    p = enumerated(asarray(p, "p"), "p")
+    return beside(p_next, p, "p_next", tuple(p.shape), f"{tuple(p.shape)}, as p") - p + divergence(p, u)

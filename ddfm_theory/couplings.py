@@ -13,22 +13,33 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from array_api_compat import device
 
 from ddfm_theory.arrays import (
     Array,
+    asarray,
     cast,
+    enumerated,
+    finite,
+    fits,
     full,
     gather,
     index_like,
+    instance,
     is_object,
     namespace,
     pmf,
     positive_int,
     scatter_add,
+    sequence,
+    shaped,
+    support,
     system_of,
     tokens,
     total,
 )
+
+__all__ = ["AnyCoupling", "Coupling", "EmpiricalCoupling", "MaskedCoupling", "states_of"]
 
 BLOCK = 1 << 24  # entries of a temporary: what "bounded memory" means here
 
@@ -72,20 +83,38 @@ class Coupling:
         Args:
             kernels: N arrays with axes x0, x1 and any further axes, which are kept, in the order of positions.
         """
-        out, left = self.joint, self.length
-        for kernel in kernels:
-            out = namespace(out).tensordot(out, kernel, axes=([0, left], [0, 1]))
-            left -= 1
-        return out
+        return finite(self._contract(self.joint, _kernels(kernels, self)), "kernels")
+
+    def reaches(self, kernels: Sequence[Array]) -> Array:
+        """Return where ``contract`` is not zero, decided by its factors and so before any product underflows."""
+        return self._contract(support(self.joint), [support(kernel) for kernel in _kernels(kernels, self)]) != 0
+
+    def _contract(self, law: Array, kernels: Sequence[Array]) -> Array:
+        for left, kernel in zip(range(self.length, 0, -1), kernels, strict=True):
+            law = namespace(law).tensordot(law, kernel, axes=([0, left], [0, 1]))
+        return law
 
     @classmethod
     def independent(cls, source: Any, target: Any) -> Coupling:
         r"""Return the product coupling :math:`p(x_0) q(x_1)` of two pmfs of shape (d,) * N."""
-        p, q = pmf(source, "source"), pmf(target, "target")
+        q = pmf(target, "target")
+        p = pmf(cast(enumerated(asarray(source, "source"), "source"), q, "source"), "source")
         if tuple(p.shape) != tuple(q.shape):
             raise ValueError(f"source must have the target's shape {tuple(q.shape)}, was {tuple(p.shape)}")
-        p = cast(p, q, "source")
+        fits((*p.shape, *q.shape), "source and target", "give a MaskedCoupling or an EmpiricalCoupling")
+        if 2 * q.ndim > 64:
+            raise ValueError(f"target must have at most 32 axes, had {q.ndim}")
         return cls(p[(...,) + (None,) * q.ndim] * q)
+
+
+def _kernels(kernels: Sequence[Array], coupling: Coupling | MaskedCoupling) -> list[Array]:
+    rows, d = sequence(kernels, "kernels"), coupling.size
+    if len(rows) != coupling.length:
+        raise ValueError(f"kernels must be one a position, {coupling.length}, were {len(rows)}")
+    like, arrays = coupling.like, rows
+    if is_object(like) or not all(type(k) is type(like) and k.dtype == like.dtype for k in rows):
+        arrays = [cast(asarray(kernel, "kernels"), like, "kernels") for kernel in rows]
+    return [shaped(k, "kernels", (d, d, *k.shape[2:]), f"({d}, {d}, ...)") for k in arrays]
 
 
 def _marginal(joint: Array, axes: Sequence[int]) -> Array:
@@ -108,6 +137,7 @@ class MaskedCoupling:
 
     def __init__(self, target: Any) -> None:
         self.target = pmf(target, "target")
+        fits(tuple(n + 1 for n in self.target.shape), "target", "give samples to EmpiricalCoupling")
         if self.target.ndim < 1 or len(set(self.target.shape)) != 1:
             raise ValueError(f"target must have shape (V,) * N with N at least 1, was {tuple(self.target.shape)}")
         self.length, self.vocabulary = self.target.ndim, int(self.target.shape[0])
@@ -139,6 +169,7 @@ class MaskedCoupling:
     def reveal_at(self, states: Any) -> Array:
         """Return S(z with token x at position i), shape (B, N, V)."""
         rows = tokens(states, "states", self.size, self.length)
+        fits((rows.shape[0], self.length, self.vocabulary), "states", "give fewer at a time")
         out = full((rows.shape[0], self.length, self.vocabulary), 0, self.target)
         for i in range(self.length):
             index = [index_like(rows[:, j, None], self.target) for j in range(self.length)]
@@ -148,14 +179,22 @@ class MaskedCoupling:
 
     def contract(self, kernels: Sequence[Array]) -> Array:
         r"""Return :math:`\sum_{x_1} q(x_1) \prod_i K^i(m, x_1^i, \cdot)`, kernels as for ``Coupling.contract``."""
-        out = self.target
+        return finite(self._contract(self.target, _kernels(kernels, self)), "kernels")
+
+    def reaches(self, kernels: Sequence[Array]) -> Array:
+        """Return where ``contract`` is not zero, as ``Coupling.reaches`` does."""
+        return self._contract(support(self.target), [support(kernel) for kernel in _kernels(kernels, self)]) != 0
+
+    def _contract(self, law: Array, kernels: Sequence[Array]) -> Array:
         for kernel in kernels:
-            out = namespace(out).tensordot(out, kernel[self.mask, : self.vocabulary], axes=([0], [0]))
-        return out
+            law = namespace(law).tensordot(law, kernel[self.mask, : self.vocabulary], axes=([0], [0]))
+        return law
 
     def enumerated(self) -> Coupling:
         """Return the same coupling as a joint pmf over (d,) * 2N."""
-        joint = full((self.size,) * (2 * self.length), 0, self.target)
+        shape = (self.size,) * (2 * self.length)
+        fits(shape, "target", "its own functions need no joint pmf")
+        joint = full(shape, 0, self.target)
         joint[(self.mask,) * self.length + (slice(self.vocabulary),) * self.length] = self.target
         return Coupling(joint)
 
@@ -175,7 +214,7 @@ class EmpiricalCoupling:
     masked = True
 
     def __init__(self, samples: Any, weights: Any = None, *, vocabulary: int) -> None:
-        self.vocabulary = positive_int(vocabulary, "vocabulary")
+        self.vocabulary = positive_int(vocabulary, "vocabulary", high=(1 << 31) - 2)
         self.samples = tokens(samples, "samples", self.vocabulary)
         n, self.length = self.samples.shape
         if n == 0 or self.length == 0:
@@ -216,6 +255,7 @@ class EmpiricalCoupling:
         """Return S(z with token x at position i) at the hidden positions of z, zero at the others: (B, N, V)."""
         blocks = self._blocks(states)
         count = sum(rows.shape[0] for _, rows in blocks)
+        fits((count, self.length, self.vocabulary), "states", "give fewer at a time")
         out = full((count, self.length, self.vocabulary), 0, self.weights)
         for place, rows in blocks:
             b, s = self._matches(rows)
@@ -257,13 +297,8 @@ def mixture(weights: Array, couplings: Sequence[AnyCoupling]) -> AnyCoupling:
 
 def check_alike(couplings: Sequence[AnyCoupling]) -> None:
     """Check that couplings are a nonempty sequence of one class, number system, length and vocabulary."""
-    if not hasattr(couplings, "__len__") or not len(couplings):
-        raise ValueError("couplings must hold at least one expert, was empty")
-    strangers = [
-        type(c).__name__ for c in couplings if not isinstance(c, Coupling | MaskedCoupling | EmpiricalCoupling)
-    ]
-    if strangers:
-        raise ValueError(f"couplings must be couplings, held {strangers[0]}")
+    for coupling in sequence(couplings, "couplings"):
+        instance(coupling, AnyCoupling, "couplings")
     kinds = {(type(c).__name__, c.length, c.size, _system(c.like)) for c in couplings}
     if len(kinds) != 1:
         shown = sorted(f"{name}(N={n}, d={d}, {system})" for name, n, d, system in kinds)
@@ -271,11 +306,13 @@ def check_alike(couplings: Sequence[AnyCoupling]) -> None:
 
 
 def _system(like: Array) -> str:
-    """Name what two couplings must share to be mixed: exact entries mix freely, floats by library and dtype."""
-    return "exact" if is_object(like) else f"{type(like).__module__}.{system_of(like)}"
+    """Name what two couplings must share to be mixed: exact entries mix freely, floats by library, dtype and device."""
+    return "exact" if is_object(like) else f"{type(like).__module__}.{system_of(like)} on {device(like)}"
 
 
 def states_of(size: int, length: int) -> np.ndarray:
     """Return all states of [size]^length in lexicographic order, shape (size**length, length)."""
-    grid = np.indices((positive_int(size, "size"),) * positive_int(length, "length"))
+    length = positive_int(length, "length", high=64)
+    fits((positive_int(size, "size"),) * length + (length,), "size and length", "take some of the states")
+    grid = np.indices((size,) * length)
     return np.asarray(grid.reshape(length, math.prod(grid.shape[1:])).T)

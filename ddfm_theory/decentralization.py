@@ -21,30 +21,61 @@ import numpy as np
 
 from ddfm_theory.arrays import (
     Array,
+    asarray,
+    balanced,
+    beside,
     cast,
+    fits,
     full,
     index_like,
     is_object,
     namespace,
-    numbers,
+    nonnegative,
+    over_experts,
     pmf,
     positive_int,
     ratio,
     refuse,
+    sequence,
     stack,
     support,
+    system_of,
     to_float,
     tokens,
     total,
 )
 from ddfm_theory.couplings import AnyCoupling, MaskedCoupling, check_alike, mixture
-from ddfm_theory.paths import has_table, marginal_path, mask_factors, mask_weights_at, path_at, schedule, times_outer
+from ddfm_theory.paths import (
+    base_pmfs,
+    conditional_path,
+    has_table,
+    marginal_path,
+    mask_factors,
+    mask_weights_at,
+    path_at,
+    reached_path,
+    schedule,
+    times_outer,
+)
 from ddfm_theory.schedulers import Scheduler
 from ddfm_theory.velocities import marginal_velocity, step_velocity, step_velocity_at, velocity_at
+
+__all__ = [
+    "Decentralization",
+    "average_parameters",
+    "bayes_filter",
+    "bayes_filter_update",
+    "hard_router",
+    "mix",
+    "router_posterior",
+    "top_k_gate",
+]
 
 
 def router_posterior(weights: Array, likelihoods: Array) -> Array:
     r"""Return the posterior of the expert, :math:`r_k = \omega_k L_k / \sum_j \omega_j L_j`.
+
+    No product underflows: where one might, all are formed up to a common power of two, which the ratio cancels.
 
     Args:
         weights: omega, shape (K,), or one law an entry, shape (K, ...).
@@ -54,16 +85,21 @@ def router_posterior(weights: Array, likelihoods: Array) -> Array:
         Shape (K, ...); zeros where every omega_k L_k is zero, where it is undefined.
 
     Raises:
-        ValueError: the leading axes differ.
+        ValueError: the axes of weights do not lead those of likelihoods; negative or not finite.
     """
-    weights, likelihoods = numbers(weights, "weights"), numbers(likelihoods, "likelihoods")
+    return _posterior(weights, likelihoods, "weights", "likelihoods")
+
+
+def _posterior(weights: Any, likelihoods: Any, *names: str) -> Array:
+    given = zip((weights, likelihoods), names, strict=True)
+    weights, likelihoods = (over_experts(nonnegative(values, name), name) for values, name in given)
     if is_object(likelihoods) and not is_object(weights):
-        likelihoods = cast(likelihoods, weights, "likelihoods")
-    if not weights.ndim or not likelihoods.ndim or weights.shape[0] != likelihoods.shape[0]:
+        likelihoods = cast(likelihoods, weights, names[1])
+    if tuple(weights.shape) != tuple(likelihoods.shape[: weights.ndim]):
         shapes = f"{tuple(weights.shape)} and {tuple(likelihoods.shape)}"
-        raise ValueError(f"weights must have one row an expert, as likelihoods, shapes were {shapes}")
-    shaped = weights[(...,) + (None,) * (likelihoods.ndim - weights.ndim)]
-    joint = likelihoods * cast(shaped, likelihoods, "weights")
+        raise ValueError(f"{names[0]} must have one row an expert, as {names[1]}, shapes were {shapes}")
+    prior = cast(weights, likelihoods, names[0])[(...,) + (None,) * (likelihoods.ndim - weights.ndim)]
+    joint = balanced(likelihoods, prior)  # omega_k L_k
     return ratio(joint, total(joint, 0)[None, ...])
 
 
@@ -80,15 +116,19 @@ def mix(router: Array, velocities: Array) -> Array:
     Raises:
         ValueError: the router's axes do not lead the velocities'.
     """
-    router, velocities = numbers(router, "router"), numbers(velocities, "velocities")
-    if not router.ndim or not router.shape[0]:
-        raise ValueError(f"router must have one row an expert, was of shape {tuple(router.shape)}")
+    return _mix(router, velocities, "router", "velocities")
+
+
+def _mix(router: Any, velocities: Any, *names: str) -> Array:
+    router = over_experts(asarray(router, names[0]), names[0])
+    logs = is_object(velocities) and system_of(velocities) == "logarithm"  # entropies are mixed too
+    velocities = over_experts(velocities if logs else asarray(velocities, names[1]), names[1])
     if tuple(velocities.shape[: router.ndim]) != tuple(router.shape):
         raise ValueError(
-            f"router must have the velocities' leading axes {tuple(velocities.shape[: router.ndim])}, "
+            f"{names[0]} must have the leading axes {tuple(velocities.shape[: router.ndim])} of {names[1]}, "
             f"was {tuple(router.shape)}"
         )
-    extra = (None,) * (velocities.ndim - router.ndim)
+    router, extra = cast(router, velocities, names[0]), (None,) * (velocities.ndim - router.ndim)
     out = velocities[0] * router[(0, ..., *extra)]
     for k in range(1, velocities.shape[0]):
         out = out + velocities[k] * router[(k, ..., *extra)]
@@ -105,7 +145,7 @@ def bayes_filter_update(router: Array, token_likelihoods: Array) -> Array:
     Returns:
         Shape (K, ...).
     """
-    return router_posterior(router, token_likelihoods)
+    return _posterior(router, token_likelihoods, "router", "token_likelihoods")
 
 
 def bayes_filter(prior: Array, token_likelihoods: Array) -> Array:
@@ -118,7 +158,11 @@ def bayes_filter(prior: Array, token_likelihoods: Array) -> Array:
     Returns:
         Shape (K, T + 1); column t is the router after t tokens.
     """
-    columns = [cast(prior, token_likelihoods, "prior")]
+    token_likelihoods = over_experts(nonnegative(token_likelihoods, "token_likelihoods"), "token_likelihoods")
+    if token_likelihoods.ndim != 2:
+        raise ValueError(f"token_likelihoods must have shape (K, T), was {tuple(token_likelihoods.shape)}")
+    count = int(token_likelihoods.shape[0])
+    columns = [nonnegative(beside(prior, token_likelihoods, "prior", (count,), f"({count},)"), "prior")]
     for t in range(token_likelihoods.shape[1]):
         columns.append(bayes_filter_update(columns[-1], token_likelihoods[:, t]))
     return stack(columns, axis=1)
@@ -137,7 +181,7 @@ def top_k_gate(router: Array, k: int) -> Array:
     Raises:
         ValueError: k out of range, or symbols, which have no order.
     """
-    router = numbers(router, "router")
+    router = over_experts(nonnegative(router, "router"), "router")
     kept = top_k_mask(router, k)
     held = namespace(router).where(kept, router, full((), 0, router))
     return ratio(held, total(held, 0)[None, ...])
@@ -146,8 +190,6 @@ def top_k_gate(router: Array, k: int) -> Array:
 def top_k_mask(router: Array, k: int) -> Array:
     """Return which experts a top-k gate keeps, booleans of the router's shape."""
     refuse("decentralization.top_k_gate", router, "router")
-    if not router.ndim:
-        raise ValueError("router must have one row an expert, was one number")
     positive_int(k, "k", 1, int(router.shape[0]))
     key = router if is_object(router) else to_float(router)
     ranks = np.argsort(np.argsort(-key, axis=0, kind="stable"), axis=0, kind="stable")
@@ -165,7 +207,9 @@ def hard_router(assignments: Any, experts: int, like: Array) -> Array:
     Returns:
         Shape (K, B).
     """
-    rows = tokens(np.asarray(assignments)[:, None], "assignments", positive_int(experts, "experts"))[:, 0]
+    rows = tokens([assignments], "assignments", positive_int(experts, "experts"))[0]
+    fits((experts, len(rows)), "experts", "give fewer assignments at a time")
+    like = asarray(like, "like")
     out = full((experts, rows.shape[0]), 0, like)
     for b, k in enumerate(rows):
         out[int(k), b] = full((1,), 1, like)[0]
@@ -176,7 +220,7 @@ def average_parameters(weights: Array, parameters: Array) -> Array:
     r"""Return :math:`\sum_k w_k \theta_k`: shape (K,) and (K, ...) to (...). Equal to averaging velocities only where
     these are affine in the parameters and the weights sum to one.
     """  # noqa: D205
-    return mix(weights, parameters)
+    return _mix(weights, parameters, "weights", "parameters")
 
 
 class Decentralization:
@@ -191,9 +235,9 @@ class Decentralization:
     """
 
     def __init__(self, weights: Any, couplings: Sequence[AnyCoupling]) -> None:
-        check_alike(couplings)
-        self.couplings = tuple(couplings)
-        self.weights = cast(pmf(weights, "weights"), self.couplings[0].like, "weights")
+        self.couplings: tuple[AnyCoupling, ...] = tuple(sequence(couplings, "couplings"))
+        check_alike(self.couplings)
+        self.weights = pmf(cast(asarray(weights, "weights"), self.couplings[0].like, "weights"), "weights")
         if tuple(self.weights.shape) != (len(self.couplings),):
             raise ValueError(f"weights must have shape ({len(self.couplings)},), was {tuple(self.weights.shape)}")
         self.central = mixture(self.weights, self.couplings)
@@ -212,11 +256,17 @@ class Decentralization:
         """
         central = self.central
         if not (isinstance(central, MaskedCoupling) and has_table(central, scheduler)):
+            self._refuse_lost(scheduler, t)
             return router_posterior(self.weights, self.paths(scheduler, t))
         charged = [support(factor) for factor in mask_factors(schedule(central, scheduler, t), central.size)]
         experts = [coupling for coupling in self.couplings if isinstance(coupling, MaskedCoupling)]
         tables = stack([times_outer(expert.revealed, charged) for expert in experts])
         return router_posterior(self.weights, tables)
+
+    def _refuse_lost(self, scheduler: Scheduler, t: Any) -> None:
+        """Refuse a posterior whose evidence p_t(z) underflows at a state that is reached."""
+        weights, bases = schedule(self.central, scheduler, t), base_pmfs(self.central, scheduler)
+        reached_path(self.central, [conditional_path(weights[:, i], bases) for i in range(self.central.length)])
 
     def expert_velocities(self, scheduler: Scheduler, t: Any) -> Array:
         """Return each expert's marginal velocity, shape (K,) + (d,) * N + (N, d)."""
@@ -238,6 +288,7 @@ class Decentralization:
         """Return the router at given states (B, N): shape (K, B), zeros where p_t(z) = 0."""
         central = self.central
         if not has_table(central, scheduler):
+            self._refuse_lost(scheduler, t)
             paths = stack([path_at(coupling, scheduler, t, states) for coupling in self.couplings])
             return router_posterior(self.weights, paths)
         rows = tokens(states, "states", central.size, central.length)

@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ddfm_theory.arrays import Array, full, is_symbolic, ratio
+import numpy as np
+
+from ddfm_theory.arrays import (
+    Array,
+    beside,
+    finite,
+    full,
+    instance,
+    is_symbolic,
+    nonnegative,
+    pmf,
+    positive_int,
+    ratio,
+    shaped,
+)
 from ddfm_theory.paths import conditional_path
 
 
@@ -26,8 +40,12 @@ def choose_pivot(weights: Array, slopes: Array, *, backward: bool = False) -> tu
         backward: choose for the backward velocity.
 
     Raises:
-        ValueError: symbols with more than two bases; backward, a weight that rises from zero (infinite rate).
+        ValueError: symbols with more than two bases; backward, a weight that rises from zero (infinite rate); a
+            position without weight.
     """
+    weights = shaped(nonnegative(weights, "weights"), "weights", (None, None), "(J, N)")
+    slopes = beside(slopes, weights, "slopes", tuple(weights.shape), "(J, N), as weights")
+    instance(backward, bool, "backward")
     count, length = int(weights.shape[0]), int(weights.shape[1])
     if is_symbolic(weights) or is_symbolic(slopes):
         if count != 2:
@@ -39,15 +57,19 @@ def choose_pivot(weights: Array, slopes: Array, *, backward: bool = False) -> tu
 def _extreme(weights: Array, slopes: Array, backward: bool) -> int:
     falls = [bool(w == 0) and bool(s < 0) for w, s in zip(weights, slopes, strict=True)]
     rises = [bool(w == 0) and bool(s > 0) for w, s in zip(weights, slopes, strict=True)]
+    charged = [j for j in range(len(falls)) if not bool(weights[j] == 0)]
+    if not charged:
+        raise ValueError("weights must charge a base at every position, were all 0 at one")
     if backward and any(rises):
         raise ValueError(f"t must leave the backward rate finite, but weight {rises.index(True)} rises from zero there")
     if any(falls) and not backward:
         return falls.index(True)
-    charged = [j for j in range(len(falls)) if not bool(weights[j] == 0)]
     sign = -1 if backward else 1
-    return min(charged, key=lambda j: sign * (slopes[j] / weights[j]))
+    with np.errstate(over="ignore"):
+        return min(charged, key=lambda j: sign * (slopes[j] / weights[j]))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end is refused
 def conditional_velocity(weights: Array, slopes: Array, bases: Array, pivot: int | None = None) -> Array:
     r"""Return the conditional velocity :math:`\sum_j a^j w^j(x) + b\, \delta_z(x)` of one position.
 
@@ -61,15 +83,19 @@ def conditional_velocity(weights: Array, slopes: Array, bases: Array, pivot: int
         u(x, z), shape (d, d), axes z, x.
 
     Raises:
-        ValueError: the pivot has no weight, so that a rate would be infinite.
+        ValueError: the pivot has no weight, so that a rate would be infinite; bases that are no pmfs.
     """
-    pivot = choose_pivot(weights[:, None], slopes[:, None])[0] if pivot is None else pivot
-    if bool(weights[pivot] == 0):
+    weights = shaped(nonnegative(weights, "weights"), "weights", (None,), "(J,)")
+    slopes = beside(slopes, weights, "slopes", tuple(weights.shape), "(J,), as weights")
+    bases = beside(pmf(bases, "bases", axis=-1), weights, "bases", (len(weights), None), f"({len(weights)}, d)")
+    if pivot is None:
+        pivot = choose_pivot(weights[:, None], slopes[:, None])[0]
+    if bool(weights[positive_int(pivot, "pivot", 0, len(weights) - 1)] == 0):
         raise ValueError(f"pivot must carry weight, but kappa^{pivot} is 0: the rate would be infinite")
     rate = ratio(slopes[pivot : pivot + 1], weights[pivot : pivot + 1])
     a = slopes - weights * rate
     stay = _identity(int(bases.shape[-1]), bases)
-    return conditional_path(a, bases)[None, :] + rate * stay
+    return finite(conditional_path(a, bases)[None, :] + rate * stay, "slopes over weights")
 
 
 def _identity(size: int, like: Array) -> Array:

@@ -24,21 +24,30 @@ from ddfm_theory.arrays import (
     Array,
     alike,
     asarray,
+    beside,
     cast,
+    enumerated,
+    fits,
     full,
+    instance,
     is_object,
     log,
     namespace,
+    nonnegative,
     outer,
+    over_experts,
+    over_states,
+    over_tokens,
     positive_int,
     ratio,
     refuse,
+    sequence,
     stack,
     total,
 )
 from ddfm_theory.couplings import MaskedCoupling
 from ddfm_theory.decentralization import Decentralization
-from ddfm_theory.paths import mask_factors, schedule, schedule_dot
+from ddfm_theory.paths import has_table, mask_factors, schedule, schedule_dot
 from ddfm_theory.schedulers import Scheduler
 from ddfm_theory.velocities import increment, velocity_conditions
 
@@ -63,30 +72,41 @@ def cross_entropy(p: Array, q: Array) -> Array:
     Raises:
         ValueError: q(x) = 0 where p(x) > 0, an infinite loss; a number system without logarithms.
     """
-    p, q = alike(p, q, ("p", "q"))
     refuse("objectives.cross_entropy", p, "p")
     refuse("objectives.cross_entropy", q, "q")
+    p, q = alike(nonnegative(p, "p"), nonnegative(q, "q"), ("p", "q"))
+    return _cross_entropy(p, q)
+
+
+def _cross_entropy(p: Array, q: Array, name: str = "q") -> Array:
     charged = p != 0
     if bool((charged & (q == 0)).any()):
-        raise ValueError("q must charge what p charges, did not: an infinite loss is refused")
+        raise ValueError(f"{name} must charge what p charges, did not: an infinite loss is refused")
     return -total(p * log(namespace(p, q).where(charged, q, full((), 1, q))))
 
 
 def entropy(p: Array) -> Array:
     r"""Return :math:`H(p) = -\sum_x p(x) \log p(x)` over all entries, a 0-d array."""
-    return cross_entropy(p, p)
+    p = nonnegative(p, "p")
+    return _cross_entropy(p, p)
 
 
 def mutual_information(joint: Array) -> Array:
     r"""Return :math:`I = \sum_{k, x} p(k, x) \log \frac{p(k, x)}{p(k) p(x)}` of a joint pmf (K, ...), a 0-d array."""
+    joint = nonnegative(over_tokens(over_experts(asarray(joint, "joint"), "joint"), "joint"), "joint")
     flat = namespace(joint).reshape(joint, (joint.shape[0], -1))
     return entropy(total(flat, 1)) + entropy(total(flat, 0)) - entropy(flat)
 
 
 def _masked(coupling: Any) -> MaskedCoupling:
-    if not isinstance(coupling, MaskedCoupling):
-        raise ValueError(f"coupling must be a MaskedCoupling, was {type(coupling).__name__}")
-    return coupling
+    found: MaskedCoupling = instance(coupling, MaskedCoupling, "coupling")
+    return found
+
+
+def _denoising(law: Any, coupling: MaskedCoupling) -> Array:
+    """Bring a model's denoiser beside the coupling: shape (d,) * N + (N, V), nonnegative."""
+    shape = (coupling.size,) * coupling.length + (coupling.length, coupling.vocabulary)
+    return nonnegative(beside(law, coupling.target, "law", shape, f"(d,) * N + (N, V) = {shape}"), "law")
 
 
 def denoiser(coupling: MaskedCoupling) -> Array:
@@ -94,7 +114,9 @@ def denoiser(coupling: MaskedCoupling) -> Array:
 
     It is set at masked positions of states with S(z) > 0 and zero elsewhere.
     """
-    table, n, data = _masked(coupling).revealed, coupling.length, slice(coupling.vocabulary)
+    n, data = _masked(coupling).length, slice(coupling.vocabulary)
+    fits((coupling.size,) * n + (n, coupling.vocabulary), "coupling", "use next_token_law_at")
+    table = coupling.revealed
     out = full((*table.shape, n, coupling.vocabulary), 0, table)
     for i in range(n):
         at = (slice(None),) * i
@@ -117,7 +139,7 @@ def _weighted_losses(coupling: MaskedCoupling, weights: Array, slopes: Array, la
         flux = namespace(table).moveaxis(table[(*at, data)], i, -1) * slopes[i]
         if rest:
             flux = flux * outer(rest)[..., None]
-        losses.append(cross_entropy(flux, law[(*at, coupling.mask, ..., i, slice(None))]))
+        losses.append(_cross_entropy(flux, law[(*at, coupling.mask, ..., i, slice(None))], "law"))
     return stack(losses)
 
 
@@ -138,7 +160,9 @@ def flow_matching_cross_entropy(
         the next-token loss.
     """
     weights, moves = increment(_masked(coupling), scheduler, t, t_next)
-    return _weighted_losses(coupling, weights, moves[-1], law)
+    if not has_table(coupling, scheduler):
+        raise ValueError("scheduler must have two bases, had more")
+    return _weighted_losses(coupling, weights, moves[-1], _denoising(law, coupling))
 
 
 def next_token_loss(target: Array, laws: Sequence[Array]) -> Array:
@@ -148,6 +172,7 @@ def next_token_loss(target: Array, laws: Sequence[Array]) -> Array:
         target: q, shape (V,) * N.
         laws: per step the model's next-token law, shape (V,) * t + (V,).
     """
+    target, laws = enumerated(nonnegative(target, "target"), "target"), sequence(laws, "laws", low=0)
     if len(laws) != target.ndim:
         raise ValueError(f"laws must be one a step, {target.ndim}, were {len(laws)}")
     losses = []
@@ -155,7 +180,8 @@ def next_token_loss(target: Array, laws: Sequence[Array]) -> Array:
         prefix = target
         for axis in range(target.ndim - 1, t, -1):
             prefix = total(prefix, axis)
-        losses.append(cross_entropy(prefix, laws[t]))
+        law = beside(laws[t], target, "laws", tuple(prefix.shape), f"{tuple(prefix.shape)} at step {t}")
+        losses.append(_cross_entropy(prefix, nonnegative(law, "laws"), "laws"))
     return stack(losses)
 
 
@@ -173,16 +199,15 @@ def generalized_kl(p: Array, velocity: Array, model: Array) -> Array:
         ValueError: a rate v = 0 where u > 0.
     """
     refuse("objectives.generalized_kl", p, "p")
-    velocity, model = alike(velocity, model, ("velocity", "model"))
-    if tuple(p.shape) != tuple(velocity.shape[: p.ndim]) or velocity.ndim != p.ndim + 2:
-        raise ValueError(
-            f"velocity must have shape (d,) * N + (N, d) for p of shape {tuple(p.shape)}, was {tuple(velocity.shape)}"
-        )
+    p = enumerated(nonnegative(p, "p"), "p")
+    velocity, model = over_states(velocity, p, "velocity"), over_states(model, p, "model")
     (_, u), (_, v) = velocity_conditions(velocity), velocity_conditions(model)
     weight = p[..., None, None] * u
     reached = weight != 0
     one = full((), 1, p)
-    losses = cross_entropy(weight, v) + total(weight * log(namespace(p).where(reached, u, one)))
+    for name, rates in (("velocity", u), ("model", v)):
+        nonnegative(rates, f"rates of {name}")
+    losses = _cross_entropy(weight, v, "model") + total(weight * log(namespace(p).where(reached, u, one)))
     return losses + total(p[..., None, None] * (v - u))
 
 
@@ -204,8 +229,11 @@ def negative_elbo(coupling: MaskedCoupling, scheduler: Scheduler, law: Array, *,
     Raises:
         ValueError: exact entries with a schedule that is no polynomial in t.
     """
-    count = None if nodes is None else positive_int(nodes, "nodes")
-    exact, degree = is_object(_masked(coupling).target), None if count else _degree(scheduler, coupling)
+    count = None if nodes is None else positive_int(nodes, "nodes", high=1024)
+    if not has_table(_masked(coupling), scheduler):
+        raise ValueError("scheduler must have two bases, had more")
+    law = _denoising(law, coupling)
+    exact, degree = is_object(coupling.target), None if count else _degree(scheduler, coupling)
     if degree is None and exact:
         raise ValueError(f"scheduler must be a polynomial in t among exact entries, was {scheduler!r}")
     _check_ends(coupling, scheduler)
@@ -258,8 +286,9 @@ def _interpolation(count: int) -> list[tuple[Fraction, Fraction]]:
 
 def reveal_entropy(target: Array, revealed: Sequence[int]) -> Array:
     """Return H(X_R), the entropy of the positions ``revealed`` under q, a 0-d array."""
-    law, kept = target, {positive_int(i, "revealed", 0, target.ndim - 1) for i in revealed}
-    for axis in range(target.ndim - 1, -1, -1):
+    law = enumerated(nonnegative(target, "target"), "target")
+    kept = {positive_int(i, "revealed", 0, law.ndim - 1) for i in sequence(revealed, "revealed", low=0)}
+    for axis in range(law.ndim - 1, -1, -1):
         if axis not in kept:
             law = total(law, axis)
     return entropy(law)
@@ -290,7 +319,7 @@ def decomposition(experts: Decentralization) -> Decomposition:
     Args:
         experts: enumerated experts with the all-mask source.
     """
-    central = experts.central
+    central = instance(experts, Decentralization, "experts").central
     if not isinstance(central, MaskedCoupling):
         raise ValueError(f"experts must have enumerated all-mask couplings, had {type(central).__name__}")
     joint = stack([c.target * experts.weights[k] for k, c in enumerate(experts.couplings)])  # type: ignore[union-attr]

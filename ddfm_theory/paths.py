@@ -16,43 +16,67 @@ from typing import Any
 
 import numpy as np
 
-from ddfm_theory.arrays import Array, cast, full, gather, index_like, namespace, outer, stack, tokens, total
-from ddfm_theory.couplings import AnyCoupling, Coupling, EmpiricalCoupling, MaskedCoupling
+from ddfm_theory.arrays import (
+    Array,
+    cast,
+    fits,
+    full,
+    gather,
+    generator,
+    index_like,
+    instance,
+    is_symbolic,
+    namespace,
+    outer,
+    positive_int,
+    smallest_safe,
+    stack,
+    to_float,
+    tokens,
+    total,
+    underflows,
+)
+from ddfm_theory.couplings import AnyCoupling, EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.schedulers import Scheduler
+
+__all__ = ["marginal_path", "path_at", "path_derivative", "sample_path"]
+
+
+def check(coupling: AnyCoupling, scheduler: Scheduler) -> None:
+    """Check the two arguments that every path has."""
+    instance(coupling, AnyCoupling, "coupling")
+    instance(scheduler, Scheduler, "scheduler")
 
 
 def schedule(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
     """Return the schedule's weights (J, N) at t in the coupling's number system."""
-    if not isinstance(scheduler, Scheduler):
-        raise ValueError(f"scheduler must be a Scheduler, was {scheduler!r}")
-    if not isinstance(coupling, Coupling | MaskedCoupling | EmpiricalCoupling):
-        raise ValueError(f"coupling must be a coupling, was {type(coupling).__name__}")
-    return cast(scheduler.weights(t, coupling.length), coupling.like, "t")
+    check(coupling, scheduler)
+    return cast(scheduler.weights(t, coupling.length), coupling.like, "scheduler at t")
 
 
 def schedule_dot(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
     """Return the derivatives of the schedule's weights (J, N) at t in the coupling's number system."""
-    return cast(scheduler.weights_dot(t, coupling.length), coupling.like, "t")
+    return cast(scheduler.weights_dot(t, coupling.length), coupling.like, "scheduler at t")
 
 
 def has_table(coupling: AnyCoupling, scheduler: Scheduler) -> bool:
     """Tell whether the table S serves: all-mask source and the two end points as bases."""
-    if not isinstance(scheduler, Scheduler):
-        raise ValueError(f"scheduler must be a Scheduler, was {scheduler!r}")
-    return getattr(coupling, "masked", False) and scheduler.bases is None
+    check(coupling, scheduler)
+    return coupling.masked and scheduler.bases is None
 
 
 def base_pmfs(coupling: AnyCoupling, scheduler: Scheduler) -> Array:
     """Return the base pmfs w^j(x | x0, x1) as an array (J, d, d, d), axes j, x0, x1, x."""
     like, d = coupling.like, coupling.size
+    fits((2 if scheduler.bases is None else len(scheduler.bases) + 2, d, d, d), "coupling", "use the all-mask source")
     start, end = full((d, d, d), 0, like), full((d, d, d), 0, like)
     for token in range(d):
         start[token, :, token], end[:, token, token] = 1 + start[0, 0, 0] * 0, 1 + end[0, 0, 0] * 0
     if scheduler.bases is None:
         return stack([start, end])
-    middle = cast(scheduler.bases, like, "bases")
+    middle = cast(scheduler.bases, like, "scheduler's bases")
     if middle.shape[-1] != d:
-        raise ValueError(f"bases must be pmfs over d = {d} tokens, had {middle.shape[-1]}")
+        raise ValueError(f"scheduler's bases must be pmfs over d = {d} tokens, had {middle.shape[-1]}")
     ones = full((d, d, d), 1, like)
     return stack([start, *(ones * middle[j] for j in range(middle.shape[0])), end])
 
@@ -104,6 +128,18 @@ def marginal_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
     return coupling.contract([conditional_path(weights[:, i], bases) for i in range(coupling.length)])
 
 
+def reached_path(coupling: AnyCoupling, kernels: list[Array]) -> Array:
+    """Return p_t(z) to divide by, from its kernels: refused where a state is reached but its probability underflows."""
+    path = coupling.contract(kernels)
+    if underflows(path, coupling.like, *kernels):
+        lost = to_float(path) < smallest_safe(path.dtype)
+        lost &= to_float(coupling.reaches(kernels)) > 0  # type: ignore[union-attr]
+        if lost.any():
+            where = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise ValueError(f"t must keep p_t(z) from underflow, lost at z = {where}: give a wider float or rationals")
+    return path
+
+
 def times_outer(table: Array, factors: list[Array]) -> Array:
     """Return table * outer(factors), the small half of the outer product last, so that one large pass is enough."""
     half = len(factors) // 2
@@ -144,14 +180,23 @@ def path_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, states: Any) ->
     Returns:
         Shape (B,).
     """
+    table = has_table(coupling, scheduler)
     rows = tokens(states, "states", coupling.size, coupling.length)
-    if not has_table(coupling, scheduler):
+    if not table:
         return gather(marginal_path(coupling, scheduler, t), rows)
     factors = mask_weights_at(schedule(coupling, scheduler, t), rows, coupling.size - 1)
     mass = coupling.mass_at(rows)  # type: ignore[union-attr]
     for i in range(coupling.length):
         mass = mass * factors[:, i]
     return mass
+
+
+def choose(law: Array, count: int, rng: np.random.Generator, name: str) -> np.ndarray:
+    """Draw ``count`` indices into the flattened law, in float64 from floats or rationals."""
+    if is_symbolic(law):
+        raise ValueError(f"{name} must hold numbers to be drawn from, held symbols")
+    p = to_float(law).ravel()
+    return rng.choice(p.size, size=positive_int(count, "count", high=(1 << 31) - 1), p=p / p.sum())
 
 
 def sample_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any, count: int, seed: Any) -> np.ndarray:
@@ -167,17 +212,13 @@ def sample_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any, count: int,
     Returns:
         Tokens, shape (count, N).
     """
-    from ddfm_theory.arrays import to_float
-
     if not has_table(coupling, scheduler):
         raise ValueError("coupling must start from the all-mask state with two bases to draw its path")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
+    drawn = choose(coupling.like, count, rng, "coupling")
     if isinstance(coupling, EmpiricalCoupling):
-        weights = to_float(coupling.weights)
-        rows = coupling.samples[rng.choice(len(weights), size=count, p=weights / weights.sum())]
+        rows = coupling.samples[drawn]
     else:
-        q = to_float(coupling.like).ravel()
-        flat = rng.choice(q.size, size=count, p=q / q.sum())
-        rows = np.stack(np.unravel_index(flat, tuple(coupling.like.shape)), axis=1)
+        rows = np.stack(np.unravel_index(drawn, tuple(coupling.like.shape)), axis=1)
     kappa = to_float(cast(scheduler.kappa(t, coupling.length), np.zeros(1), "t"))
     return np.where(rng.random(rows.shape) < kappa, rows, coupling.size - 1)

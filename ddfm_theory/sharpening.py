@@ -15,19 +15,25 @@ import numpy as np
 from ddfm_theory.arrays import (
     Array,
     asarray,
-    cast,
+    beside,
     full,
     is_object,
     log,
     namespace,
     nonnegative,
+    over_tokens,
+    pmf,
     positive_int,
     ratio,
     refuse,
+    shaped,
+    system_of,
     to_float,
     total,
 )
 from ddfm_theory.decentralization import mix
+
+__all__ = ["geometric_mixture", "greedy", "nucleus", "temperature"]
 
 
 def temperature(law: Array, inverse: Any) -> Array:
@@ -36,26 +42,26 @@ def temperature(law: Array, inverse: Any) -> Array:
     Args:
         law: shape (..., d).
         inverse: 1 / T > 0; an integer where entries are exact.
+
+    Returns:
+        Shape (..., d); zeros where the law is zero everywhere.
     """
+    law = over_tokens(nonnegative(law, "law"), "law")
     if is_object(law):
-        powered = law ** positive_int(inverse, "inverse")
+        powered = law ** positive_int(inverse, "inverse", high=1 << 16)
     else:
-        power = float(inverse)
-        if not 0 < power < math.inf:
-            raise ValueError(f"inverse must be a positive finite number, was {inverse!r}")
-        # a power of two near the largest entry divides exactly, so that no power underflows everywhere
-        xp = namespace(law)
-        peak = xp.max(nonnegative(law, "law"), axis=-1)
-        scale = 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, peak, full((), 1, law))))
-        powered = (law / scale[..., None]) ** power
+        power = float(beside(inverse, np.zeros(()), "inverse", (), "()"))
+        if not power > 0:
+            raise ValueError(f"inverse must be positive, was {inverse!r}")
+        peak = namespace(law).max(law, axis=-1)  # becomes 1: no power overflows, and not all underflow
+        powered = ratio(law, peak[..., None]) ** power
     return ratio(powered, total(powered, law.ndim - 1)[..., None])
 
 
-def _one_law(law: Array) -> None:
-    """Check that a law is one, of shape (d,), without NaN."""
-    if law.ndim != 1 or not law.shape[0]:
-        raise ValueError(f"law must be one law, of shape (d,), was of shape {tuple(law.shape)}")
-    nonnegative(law, "law")
+def _one_law(law: Array, function: str) -> Array:
+    """Bring to one law, of shape (d,), of a number system that has what the function needs."""
+    refuse(function, law, "law")
+    return shaped(nonnegative(law, "law"), "law", (None,), "(d,), one law")
 
 
 def nucleus(law: Array, mass: Any) -> Array:
@@ -68,11 +74,10 @@ def nucleus(law: Array, mass: Any) -> Array:
     Raises:
         ValueError: symbols, which have no order.
     """
-    refuse("sharpening.nucleus", law, "law")
-    _one_law(law)
+    law = _one_law(law, "sharpening.nucleus")
     order = np.argsort(-(law if is_object(law) else to_float(law)), kind="stable")
     kept, held = full(tuple(law.shape), 0, law), full((1,), 0, law)[0]
-    limit = cast(nonnegative(mass, "mass"), law, "mass")[()]
+    refuse("sharpening.nucleus", limit := beside(mass, law, "mass", (), "()")[()], "mass")
     if not (bool(limit > 0) and bool(limit <= 1)):
         raise ValueError(f"mass must be in (0, 1], was {mass!r}")
     for token in order:
@@ -85,8 +90,7 @@ def nucleus(law: Array, mass: Any) -> Array:
 
 def greedy(law: Array) -> Array:
     """Return the point mass at the most likely token, the lowest index on ties: (d,) to (d,)."""
-    refuse("sharpening.greedy", law, "law")
-    _one_law(law)
+    law = _one_law(law, "sharpening.greedy")
     best = int(np.argmax(law if is_object(law) else to_float(law)))
     out = full(tuple(law.shape), 0, law)
     out[best] = full((1,), 1, law)[0]
@@ -101,13 +105,19 @@ def geometric_mixture(router: Array, laws: Array) -> Array:
         laws: p_k > 0, shape (K, d).
 
     Raises:
-        ValueError: exact entries whose powers are irrational.
+        ValueError: exact entries whose powers are irrational; symbols; a law with a zero.
     """
+    laws = shaped(nonnegative(laws, "laws"), "laws", (None, None), "(K, d)")
+    router = beside(pmf(router, "router"), laws, "router", tuple(laws.shape[:1]), "(K,), as laws")
+    if bool((laws == 0).any()):
+        raise ValueError("laws must be positive, one was 0: its logarithm is infinite")
     if not is_object(laws):
         xp = namespace(laws)
         logits = mix(router, log(laws))
         powered = xp.exp(logits - logits.max())
         return ratio(powered, total(powered, 0))
+    if {system_of(laws), system_of(router)} != {"rational"}:
+        raise ValueError(f"laws must be floats or rationals, were of {system_of(laws)} and {system_of(router)} entries")
     odds = [_rational_power([laws[k, x] / laws[k, -1] for k in range(len(laws))], router) for x in range(laws.shape[1])]
     powered = asarray(odds, "laws")
     return ratio(powered, total(powered, 0))

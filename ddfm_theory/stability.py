@@ -9,8 +9,38 @@ References:
 
 from __future__ import annotations
 
-from ddfm_theory.arrays import Array, alike, full, log, namespace, ratio, refuse, total
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ddfm_theory.arrays import (
+    Array,
+    alike,
+    asarray,
+    beside,
+    full,
+    log,
+    namespace,
+    nonnegative,
+    over_experts,
+    over_tokens,
+    ratio,
+    refuse,
+    sequence,
+    shaped,
+    total,
+)
 from ddfm_theory.decentralization import mix, top_k_mask
+
+__all__ = [
+    "kl_divergence",
+    "mixture_kl_bound",
+    "mixture_tv_bound",
+    "sequence_kl",
+    "sequence_tv_bound",
+    "top_k_bound",
+    "top_k_shift",
+    "total_variation",
+]
 
 
 def total_variation(p: Array, q: Array) -> Array:
@@ -19,9 +49,13 @@ def total_variation(p: Array, q: Array) -> Array:
     Raises:
         ValueError: symbols, which have no order.
     """
-    p, q = alike(p, q, ("p", "q"))
-    refuse("stability.total_variation", p, "p")
-    refuse("stability.total_variation", q, "q")
+    return _total_variation(p, q, "p", "q")
+
+
+def _total_variation(p: Array, q: Array, *names: str) -> Array:
+    refuse("stability.total_variation", p, names[0])
+    refuse("stability.total_variation", q, names[1])
+    p, q = alike(over_tokens(asarray(p, names[0]), names[0]), q, names)
     half = full((1,), 1, p) / full((1,), 2, p)
     return total(abs(p - q), p.ndim - 1) * half[0]
 
@@ -32,11 +66,16 @@ def kl_divergence(p: Array, q: Array) -> Array:
     Raises:
         ValueError: q(x) = 0 where p(x) > 0, an infinite divergence.
     """
-    p, q = alike(p, q, ("p", "q"))
-    refuse("stability.kl_divergence", p, "p")
+    return _kl_divergence(p, q, "p", "q")
+
+
+def _kl_divergence(p: Array, q: Array, *names: str) -> Array:
+    refuse("stability.kl_divergence", p, names[0])
+    refuse("stability.kl_divergence", q, names[1])
+    p, q = alike(over_tokens(nonnegative(p, names[0]), names[0]), nonnegative(q, names[1]), names)
     charged = p != 0
     if bool((charged & (q == 0)).any()):
-        raise ValueError("q must charge what p charges, did not: an infinite divergence is refused")
+        raise ValueError(f"{names[1]} must charge what {names[0]} charges: an infinite divergence is refused")
     xp, one = namespace(p, q), full((), 1, p)
     return total(p * (log(xp.where(charged, p, one)) - log(xp.where(charged, q, one))), p.ndim - 1)
 
@@ -53,15 +92,27 @@ def mixture_tv_bound(router: Array, router_hat: Array, laws: Array, laws_hat: Ar
     Returns:
         A 0-d array.
     """
-    return total_variation(router, router_hat) + total(router * total_variation(laws, laws_hat), 0)
+    return _mixture_bound(_total_variation, router, router_hat, laws, laws_hat)
 
 
 def mixture_kl_bound(router: Array, router_hat: Array, laws: Array, laws_hat: Array) -> Array:
     r"""Return :math:`KL(r \| \hat r) + \sum_k r_k KL(p_k \| \hat p_k)`, which bounds KL of the two mixtures."""
-    return kl_divergence(router, router_hat) + total(router * kl_divergence(laws, laws_hat), 0)
+    return _mixture_bound(_kl_divergence, router, router_hat, laws, laws_hat)
 
 
-def sequence_tv_bound(prefix_probability: list[Array], laws: list[Array], laws_hat: list[Array]) -> Array:
+def _mixture_bound(distance: Callable[..., Array], *given: Any) -> Array:
+    """Return D(r, r^) + sum_k r_k D(p_k, p^_k)."""
+    names = ("router", "router_hat", "laws", "laws_hat")
+    laws = shaped(asarray(given[2], "laws"), "laws", (None, None), "(K, d)")
+    shapes = [tuple(laws.shape[:1])] * 2 + [tuple(laws.shape)] * 2
+    r, r_hat, p, p_hat = (
+        beside(values, laws, name, shape, f"{shape}, as laws")
+        for values, name, shape in zip(given, names, shapes, strict=True)
+    )
+    return distance(r, r_hat, *names[:2]) + total(r * distance(p, p_hat, *names[2:]), 0)
+
+
+def sequence_tv_bound(prefix_probability: Sequence[Array], laws: Sequence[Array], laws_hat: Sequence[Array]) -> Array:
     r"""Return :math:`\sum_t E_{q} TV(q(\cdot | x^{<t}), \hat q(\cdot | x^{<t}))`, which bounds TV of sequence laws.
 
     Args:
@@ -69,21 +120,37 @@ def sequence_tv_bound(prefix_probability: list[Array], laws: list[Array], laws_h
         laws: per step the next-token laws, shape (V,) * t + (V,).
         laws_hat: those of the other sequence law.
     """
-    terms = [total(w * total_variation(p, q)) for w, p, q in zip(prefix_probability, laws, laws_hat, strict=True)]
+    steps = _steps(prefix_probability, laws, laws_hat)
+    terms = [total(w * _total_variation(p, q, "laws", "laws_hat")) for w, p, q in steps]
     return sum(terms[1:], terms[0])
 
 
-def sequence_kl(prefix_probability: list[Array], laws: list[Array], laws_hat: list[Array]) -> Array:
+def _steps(prefix_probability: Any, laws: Any, laws_hat: Any) -> list[tuple[Array, Array, Array]]:
+    """Check that there is one of each a step, of shapes (V,) * t and (V,) * t + (V,)."""
+    columns, out = [sequence(laws, "laws"), sequence(laws_hat, "laws_hat")], []
+    prefixes = sequence(prefix_probability, "prefix_probability")
+    for name, column in (("laws_hat", columns[1]), ("prefix_probability", prefixes)):
+        if len(column) != len(columns[0]):
+            raise ValueError(f"{name} must be one a step, {len(columns[0])}, were {len(column)}")
+    for t, (weight, *pair) in enumerate(zip(prefixes, *columns, strict=True)):
+        p, q = alike(over_tokens(asarray(pair[0], "laws"), "laws"), pair[1], ("laws", "laws_hat"))
+        shaped(p, "laws", tuple(p.shape[-1:]) * (t + 1), "(V,) * t + (V,) at step t")
+        shape = tuple(p.shape[:-1])
+        out.append((beside(weight, p, "prefix_probability", shape, f"{shape} at step {t}"), p, q))
+    return out
+
+
+def sequence_kl(prefix_probability: Sequence[Array], laws: Sequence[Array], laws_hat: Sequence[Array]) -> Array:
     r"""Return :math:`\sum_t E_q KL(q(\cdot | x^{<t}) \| \hat q(\cdot | x^{<t}))`, equal to KL of the sequence laws.
 
     Args: as for :func:`sequence_tv_bound`, the prefix law being q's.
     """
     terms = []
-    for weight, p, q in zip(prefix_probability, laws, laws_hat, strict=True):
+    for weight, p, q in _steps(prefix_probability, laws, laws_hat):
         reached = weight != 0
         one = namespace(p).where(reached[..., None], p, full((), 1, p))
         other = namespace(q).where(reached[..., None], q, full((), 1, q))
-        terms.append(total(weight * kl_divergence(one, other)))
+        terms.append(total(weight * _kl_divergence(one, other, "laws", "laws_hat")))
     return sum(terms[1:], terms[0])
 
 
@@ -101,6 +168,8 @@ def top_k_shift(router: Array, k: int, laws: Array) -> tuple[Array, Array]:
     Returns:
         The shift (1 - s) TV(kept, dropped) and the bound 1 - s, 0-d arrays.
     """
+    laws = shaped(asarray(laws, "laws"), "laws", (None, None), "(K, d)")
+    router = nonnegative(beside(router, laws, "router", tuple(laws.shape[:1]), "(K,), as laws"), "router")
     keeps, zero = top_k_mask(router, k), full((), 0, router)
     xp = namespace(router)
     held, dropped = xp.where(keeps, router, zero), xp.where(keeps, zero, router)
@@ -111,5 +180,6 @@ def top_k_shift(router: Array, k: int, laws: Array) -> tuple[Array, Array]:
 
 def top_k_bound(router: Array, k: int) -> Array:
     """Return 1 - s, the mass that a top-k gate drops, for a router of shape (K, ...): shape (...)."""
+    router = over_experts(nonnegative(router, "router"), "router")
     keeps = top_k_mask(router, k)
     return total(namespace(router).where(keeps, full((), 0, router), router), 0)

@@ -18,10 +18,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ddfm_theory.arrays import (
     Array,
     alike,
+    asarray,
+    beside,
     cast,
+    dense_velocity,
+    finite,
+    fits,
     full,
     gamma,
     gather,
@@ -32,7 +39,10 @@ from ddfm_theory.arrays import (
     nonnegative,
     positive_int,
     ratio,
+    sequence,
+    shaped,
     support,
+    to_float,
     tokens,
     total,
 )
@@ -40,10 +50,12 @@ from ddfm_theory.couplings import AnyCoupling, MaskedCoupling
 from ddfm_theory.flux import choose_pivot, conditional_velocity, flux_kernels
 from ddfm_theory.paths import (
     base_pmfs,
+    check,
     conditional_path,
     has_table,
     mask_factors,
     mask_weights_at,
+    reached_path,
     schedule,
     schedule_dot,
     times_outer,
@@ -53,7 +65,6 @@ from ddfm_theory.schedulers import Scheduler
 __all__ = [
     "backward_velocity",
     "choose_pivot",
-    "combine",
     "conditional_velocity",
     "corrector_velocity",
     "marginal_velocity",
@@ -77,6 +88,7 @@ def _refuse_undetermined(weights: Array, slopes: Array, t: Any) -> None:
             )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end is refused
 def _velocity(
     coupling: AnyCoupling, scheduler: Scheduler, weights: Array, slopes: Array, pivot: Sequence[int] | None
 ) -> Array:
@@ -87,19 +99,20 @@ def _velocity(
     bases = base_pmfs(coupling, scheduler)
     kernels = [conditional_path(weights[:, i], bases) for i in range(coupling.length)]
     fluxes = flux_kernels(weights, slopes, bases, pivot)
-    path = coupling.contract(kernels)
+    path = reached_path(coupling, kernels)
     out = full((*path.shape, coupling.length, coupling.size), 0, coupling.like)
     for i in range(coupling.length):
         flux = coupling.contract([*kernels[:i], fluxes[i], *kernels[i + 1 :]])
         out[..., i, :] = ratio(namespace(flux).moveaxis(flux, i + 1, -1), path[..., None])
-    return out
+    return finite(out, "velocity at t")
 
 
 def _checked_pivot(pivot: Any, weights: Array) -> tuple[int, ...]:
     count, length = int(weights.shape[0]), int(weights.shape[1])
-    if not isinstance(pivot, Sequence) or isinstance(pivot, str) or len(pivot) != length:
+    indices = sequence(pivot, "pivot")
+    if len(indices) != length:
         raise ValueError(f"pivot must hold one index a position, {length}, was {pivot!r}")
-    return tuple(positive_int(index, "pivot", 0, count - 1) for index in pivot)
+    return tuple(positive_int(index, "pivot", 0, count - 1) for index in indices)
 
 
 def _rises(slopes: Array) -> bool:
@@ -107,6 +120,7 @@ def _rises(slopes: Array) -> bool:
     return is_symbolic(slopes) or not bool((slopes[-1] < 0).any())
 
 
+@np.errstate(over="ignore")
 def _rates(slopes: Array, hidden: Array) -> Array:
     """Return the rate of leaving the mask per position, slope / (1 - kappa), refusing what overflows."""
     rates = ratio(slopes, hidden)
@@ -117,7 +131,9 @@ def _rates(slopes: Array, hidden: Array) -> Array:
 
 def _unmasking_velocity(coupling: MaskedCoupling, weights: Array, slopes: Array) -> Array:
     r"""Return :math:`\dot\kappa^i / (1 - \kappa^i) \big(S(z^{i \to x}) / S(z) - \delta_m(x)\big)` where z^i = m."""
-    table, n, mask = coupling.revealed, coupling.length, coupling.mask
+    n, mask = coupling.length, coupling.mask
+    fits((coupling.size,) * n + (n, coupling.size), "coupling", "use velocity_at or step_velocity_at")
+    table = coupling.revealed
     out, sign = full((*table.shape, n, coupling.size), 0, table), full((coupling.size,), 1, table)
     sign[mask] = -sign[mask]  # at x = m the table reads S(z) / S(z) = 1: what leaves
     charged = times_outer(table, [support(vector) for vector in mask_factors(weights, coupling.size)])
@@ -187,15 +203,20 @@ def increment(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any) 
         raise ValueError(f"t and t_next must be one number each, were {t!r} and {t_next!r}")
     if not any(is_symbolic(time) for time in times) and _before(times[1], times[0]):
         raise ValueError(f"t_next must not be before t = {t}, was {t_next}")
-    weights = schedule(coupling, scheduler, t)
-    return weights, schedule(coupling, scheduler, t_next) - weights
+    check(coupling, scheduler)
+    now, after = (scheduler.weights(time, coupling.length) for time in (t, t_next))
+    if type(now) is not type(after) or now.dtype != after.dtype:
+        now, after = (cast(weights, coupling.like, "scheduler at t") for weights in (now, after))
+    # subtracted before it is rounded to a narrower float: near t = 1 all of a rate's digits hang on it
+    moves = cast(after - now, coupling.like, "scheduler at t")
+    return cast(now, coupling.like, "scheduler at t"), moves
 
 
 def _before(t: Array, other: Array) -> bool:
     """Tell whether t < other: exactly where both are exact."""
     if is_object(t) and is_object(other):
         return bool(t < other)
-    return float(t[()]) < float(other[()])
+    return bool(to_float(t) < to_float(other))
 
 
 def backward_velocity(coupling: AnyCoupling, scheduler: Scheduler, t: Any) -> Array:
@@ -238,13 +259,13 @@ def corrector_velocity(forward: Array, backward: Array, alpha: Any, beta: Any) -
         ValueError: a negative alpha or beta, or alpha - beta other than one.
     """
     forward, backward = alike(forward, backward, ("forward", "backward"))
-    a = cast(nonnegative(alpha, "alpha"), forward, "alpha")
-    b = cast(nonnegative(beta, "beta"), forward, "beta")
+    a = beside(nonnegative(alpha, "alpha"), forward, "alpha", (), "()")
+    b = beside(nonnegative(beta, "beta"), forward, "beta", (), "()")
     exact = is_object(forward)
     slack = 0 if exact else gamma(forward.dtype, 3) * (1 + float(a) + float(b))
     if not (bool(a - b == 1) if exact else abs(float(a - b) - 1) <= slack):
         raise ValueError(f"alpha must be one more than beta, was {alpha} against {beta}")
-    return combine(forward, backward, a, b)
+    return finite(combine(forward, backward, a, b), "alpha u - beta u~")
 
 
 def combine(forward: Array, backward: Array, alpha: Array, beta: Array) -> Array:
@@ -264,27 +285,27 @@ def velocity_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, states: Any
     Returns:
         Shape (B, N, d); zeros at states with p_t(z) = 0.
     """
-    if not has_table(coupling, scheduler):
-        return gather(
-            marginal_velocity(coupling, scheduler, t), tokens(states, "states", coupling.size, coupling.length)
-        )
+    table = has_table(coupling, scheduler)
+    rows = tokens(states, "states", coupling.size, coupling.length)
+    if not table:
+        return gather(marginal_velocity(coupling, scheduler, t), rows)
     weights, slopes = schedule(coupling, scheduler, t), schedule_dot(coupling, scheduler, t)
-    return _unmasking_velocity_at(coupling, weights, slopes, states)
+    return _unmasking_velocity_at(coupling, weights, slopes, rows)
 
 
 def step_velocity_at(coupling: AnyCoupling, scheduler: Scheduler, t: Any, t_next: Any, states: Any) -> Array:
     """Return the increments of a step for given states, shape (B, N, d): the twin of :func:`step_velocity`."""
-    if not has_table(coupling, scheduler):
-        dense = step_velocity(coupling, scheduler, t, t_next)
-        return gather(dense, tokens(states, "states", coupling.size, coupling.length))
+    table = has_table(coupling, scheduler)
+    rows = tokens(states, "states", coupling.size, coupling.length)
+    if not table:
+        return gather(step_velocity(coupling, scheduler, t, t_next), rows)
     weights, slopes = increment(coupling, scheduler, t, t_next)
-    return _unmasking_velocity_at(coupling, weights, slopes, states)
+    return _unmasking_velocity_at(coupling, weights, slopes, rows)
 
 
-def _unmasking_velocity_at(coupling: Any, weights: Array, slopes: Array, states: Any) -> Array:
+def _unmasking_velocity_at(coupling: Any, weights: Array, slopes: Array, rows: Any) -> Array:
     if not _rises(slopes):
         raise ValueError("scheduler must rise where the all-mask source is evaluated at states")
-    rows = tokens(states, "states", coupling.size, coupling.length)
     rates, mass = _rates(slopes[-1], weights[0]), coupling.mass_at(rows)
     factors = mask_weights_at(weights, rows, coupling.mask)
     for i in range(coupling.length):  # support from its factors, never from an underflowed product
@@ -307,16 +328,21 @@ def velocity_conditions(velocity: Array, states: Any = None) -> tuple[Array, Arr
     Returns:
         The sums, shape (..., N), which must be zero, and the velocity with the entries x = z^i set to zero, which must
         be nonnegative.
+
+    Raises:
+        ValueError: another shape, not finite, or tokens out of range.
     """
-    size, length = int(velocity.shape[-1]), int(velocity.shape[-2])
-    sums = total(velocity, velocity.ndim - 1)
-    rates = velocity + full((1,), 0, velocity)[0]
-    zero = full((1,), 0, velocity)[0]
-    for i in range(length):
-        for token in range(size):
-            if states is None:
-                rates[(slice(None),) * i + (token, ..., i, token)] = zero
-            else:
-                rows = tokens(states, "states", size, length)
-                rates[index_like(rows[:, i] == token, velocity), i, token] = zero
+    if states is None:
+        velocity = dense_velocity(velocity, "velocity")
+    else:
+        velocity = shaped(asarray(velocity, "velocity"), "velocity", (None, None, None), "(B, N, d)")
+        rows = tokens(states, "states", int(velocity.shape[2]), int(velocity.shape[1]))
+        shaped(rows, "states", tuple(velocity.shape[:2]), f"{tuple(velocity.shape[:2])}, as velocity")
+    sums, zero = total(velocity, velocity.ndim - 1), full((1,), 0, velocity)[0]
+    rates = velocity + zero
+    for i in range(int(velocity.shape[-2])):
+        if states is not None:
+            rates[index_like(np.arange(len(rows)), velocity), i, index_like(rows[:, i], velocity)] = zero
+        for token in range(int(velocity.shape[-1]) if states is None else 0):
+            rates[(slice(None),) * i + (token, ..., i, token)] = zero
     return sums, rates

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ddfm_theory.cli import ROOMS, app, spread, write
+from ddfm_theory.cli import ROOMS, app, main, spread, write
 
 RUNNER = CliRunner()
 
@@ -24,6 +24,8 @@ ARGUMENTS = {
     "generate": ["generate", "--experts", "a", "--prompt", "p"],
     "score": ["score", "--benchmark", "vqa", "r.json"],
     "prove": ["prove"],
+    "figures": ["figures"],
+    "train": ["train", "--partition", "p", "--start", "s", "--out", "o"],
 }
 
 
@@ -62,6 +64,37 @@ def test_partition_refuses(arguments, words, tmp_path):
     assert done.exit_code == 2
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["verify", "--seed", "a"], "ddfm verify: Invalid value for '--seed'"),
+        (["verify", "--nope"], "No such option"),
+        (["verify", "--claim"], "requires an argument"),
+        (["verify", "x"], "unexpected extra argument"),
+        (["verify", "--data", "3"], "data must be"),
+        (["verif"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_the_parser_refuses_is_one_line_and_exit_2(arguments, words, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["ddfm", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert words in said.err
+    assert len((said.out + said.err).strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), ([], 2)])
+def test_help_is_whole(arguments, code, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["ddfm", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == code
+    assert "verify" in "".join(capsys.readouterr())
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):

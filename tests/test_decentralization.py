@@ -329,14 +329,14 @@ def test_matrices_and_joint_couplings_of_symbols():
 
 MASKED = MaskedCoupling([0.5, 0.5])
 REFUSED = {
-    "couplings must hold at least one expert": lambda: Decentralization([], []),
+    "couplings must be a nonempty sequence": lambda: Decentralization([], []),
     "weights must have shape": lambda: Decentralization([1.0], [MASKED, MASKED]),
     "weights must sum to one": lambda: Decentralization([0.5, 0.6], [MASKED, MASKED]),
     "weights must be nonnegative": lambda: Decentralization([1.5, -0.5], [MASKED, MASKED]),
     "couplings must be alike": lambda: Decentralization([0.5, 0.5], [MASKED, MaskedCoupling([1.0])]),
     "weights must be exact": lambda: Decentralization([1.0], [MaskedCoupling([1])]),
     "k must be an integer in 1..2": lambda: top_k_gate(np.array([0.5, 0.5]), 3),
-    "router must have the velocities": lambda: mix(np.ones((2, 3)), np.ones((2, 4, 1, 2))),
+    "router must have the leading axes": lambda: mix(np.ones((2, 3)), np.ones((2, 4, 1, 2))),
     "weights must have one row an expert": lambda: router_posterior(np.ones(2) / 2, np.ones((3, 1))),
     "assignments must be tokens in 0..1": lambda: hard_router([2], 2, np.ones(1)),
     "use path_at": lambda: Decentralization([1.0], [EmpiricalCoupling([[0]], vocabulary=1)]).router(Linear(), 0.5),
@@ -345,16 +345,16 @@ REFUSED = {
         Decentralization([1.0], [EmpiricalCoupling([[0]], vocabulary=1)])
     ),
     "polynomial in t among exact": lambda: negative_elbo(MaskedCoupling([1]), Cosine(), denoiser(MaskedCoupling([1]))),
-    "q must have the shape": lambda: kl_divergence(np.array([0.5, 0.5]), np.array([1.0])),
+    "q must have shape": lambda: kl_divergence(np.array([0.5, 0.5]), np.array([1.0])),
     "p must be finite": lambda: total_variation(np.array([0.5, np.nan]), np.array([0.5, 0.5])),
     "router must have one row an expert": lambda: mix(np.ones(()), np.ones((2, 1))),
-    "inverse must be a positive finite": lambda: temperature(np.array([0.5, 0.5]), float("inf")),
+    "inverse must be finite": lambda: temperature(np.array([0.5, 0.5]), float("inf")),
     "mass must be in": lambda: nucleus(np.array([0.5, 0.5]), 0.0),
-    "law must be one law": lambda: greedy(np.ones((2, 2)) / 2),
+    "law must have shape .d,., one law": lambda: greedy(np.ones((2, 2)) / 2),
     "scheduler must go from 0": lambda: negative_elbo(MASKED, Given(0.5, 0.5), denoiser(MASKED)),
     "coupling must be a MaskedCoupling": lambda: denoiser(EmpiricalCoupling([[0]], vocabulary=1)),
     "scheduler must be a Scheduler": lambda: marginal_path(MASKED, None, 0.5),
-    "held NoneType": lambda: Decentralization([1.0], [None]),
+    "was of type NoneType": lambda: Decentralization([1.0], [None]),
     "laws must be one a step": lambda: next_token_loss(np.array([0.5, 0.5]), []),
     "infinite loss": lambda: next_token_loss(np.array([0.5, 0.5]), [np.array([1.0, 0.0])]),
 }

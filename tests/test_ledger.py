@@ -152,8 +152,8 @@ def test_exhaustive_draws_meet_every_case_once():
 PLANTED = {  # file, old, new, the claims that must be named
     "prior for posterior": (
         "decentralization.py",
-        'joint = likelihoods * cast(shaped, likelihoods, "weights")',
-        'joint = likelihoods * 0 + cast(shaped, likelihoods, "weights")',
+        "joint = balanced(likelihoods, prior)",
+        "joint = balanced(likelihoods * 0 + 1, prior)",
         ["C08", "C10"],
     ),
     "a sign of the divergence": ("continuity.py", "return -inflow", "return inflow", ["C03"]),
@@ -165,8 +165,8 @@ PLANTED = {  # file, old, new, the claims that must be named
     ),
     "kappa for kappa'": (
         "velocities.py",
-        "return weights, schedule(coupling, scheduler, t_next) - weights",
-        "return weights, schedule(coupling, scheduler, t) - weights",
+        "for time in (t, t_next))\n    if type(now)",
+        "for time in (t, t))\n    if type(now)",
         ["C04", "C06"],
     ),
     "off by one": (

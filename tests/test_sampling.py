@@ -208,15 +208,22 @@ def test_float32_uniforms_lose_rare_tokens():
 def test_nothing_is_clipped():
     with pytest.raises(ValueError, match="is the step too long"):
         sample_euler(FIRST, Polynomial(2), [0.0, 0.9, 1.9], 2, 0)
-    for wrong in ([[1.5, -0.5]], [[0.5, float("nan")]]):
-        with pytest.raises(ValueError, match="must be pmfs"):
+    for wrong, words in (([[1.5, -0.5]], "must be pmfs"), ([[0.5, float("nan")]], "must be finite")):
+        with pytest.raises(ValueError, match=words):
             sample_categorical(np.array(wrong), np.random.default_rng(0))
     with pytest.raises(ValueError, match="times must be a nonempty sequence"):
         sample_discrete(FIRST, Linear(), [], 1, 0)
     with pytest.raises(ValueError, match="seed must be an integer"):
         sample_discrete(FIRST, Linear(), [0.0, 1.0], 1, None)
-    with pytest.raises(ValueError, match="must be exact beside exact"):
+    with pytest.raises(ValueError, match="must have randomness"):
         sample(lambda s, t, z: asarray(np.zeros((len(z), 1, 2), dtype=int), "u"), [[0]], [0, 1], 2, 0)
+
+
+def test_what_rounding_leaves_below_zero_is_propagated_and_no_more():
+    u = np.array([[[-1.0, 1.0]], [[0.0, 0.0]]])
+    assert propagate(np.array([1.0, -3e-19]), u).tolist() == [0.0, 1.0]
+    with pytest.raises(ValueError, match="p must be nonnegative"):
+        propagate(np.array([1.0, -1e-12]), u)
 
 
 def test_torch_laws_are_sampled():

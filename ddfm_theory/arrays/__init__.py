@@ -13,28 +13,42 @@ roundoff        NumPy object arrays of :class:`Rounded`, whose entries carry a d
 Three small things keep the text common: :func:`full` is the only maker of constants, :func:`ratio` the only division
 (zero where the denominator is zero), and :func:`cast` brings values into another array's system, refusing floats
 beside exact entries.
+
+What a user gives passes one of the doors first (``asarray``, ``nonnegative``, ``pmf``, ``tokens``, and others), which
+convert it and refuse by name what is no such thing; all else here takes arrays that have passed one.
 """
 
 from ddfm_theory.arrays.doors import (
     NEEDS,
     alike,
     asarray,
-    finite,
+    beside,
+    dense_velocity,
+    enumerated,
+    fits,
     gather,
+    generator,
+    instance,
     nonnegative,
-    numbers,
+    over_experts,
+    over_states,
+    over_tokens,
     pmf,
     positive_int,
     refuse,
+    sequence,
+    shaped,
     tokens,
 )
 from ddfm_theory.arrays.logarithm import Log, log
-from ddfm_theory.arrays.roundoff import Rounded, gamma, unit_roundoff
+from ddfm_theory.arrays.roundoff import Rounded, gamma, smallest_safe, summation, unit_roundoff
 from ddfm_theory.arrays.symbol import Symbol, from_sympy, to_sympy
 from ddfm_theory.arrays.systems import (
     Array,
     as_array,
+    balanced,
     cast,
+    finite,
     full,
     index_like,
     is_object,
@@ -48,6 +62,7 @@ from ddfm_theory.arrays.systems import (
     system_of,
     to_float,
     total,
+    underflows,
 )
 
 __all__ = [
@@ -59,31 +74,45 @@ __all__ = [
     "alike",
     "as_array",
     "asarray",
+    "balanced",
+    "beside",
     "cast",
+    "dense_velocity",
+    "enumerated",
     "finite",
+    "fits",
     "from_sympy",
     "full",
     "gamma",
     "gather",
+    "generator",
     "index_like",
+    "instance",
     "is_object",
     "is_symbolic",
     "log",
     "namespace",
     "nonnegative",
-    "numbers",
     "outer",
+    "over_experts",
+    "over_states",
+    "over_tokens",
     "pmf",
     "positive_int",
     "ratio",
     "refuse",
     "scatter_add",
+    "sequence",
+    "shaped",
+    "smallest_safe",
     "stack",
+    "summation",
     "support",
     "system_of",
     "to_float",
     "to_sympy",
     "tokens",
     "total",
+    "underflows",
     "unit_roundoff",
 ]

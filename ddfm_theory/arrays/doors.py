@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -10,10 +11,23 @@ import array_api_compat
 import flint
 import numpy as np
 
-from ddfm_theory.arrays.logarithm import Log
-from ddfm_theory.arrays.roundoff import Rounded, gamma
+from ddfm_theory.arrays.roundoff import SIGNIFICANDS, Rounded, name_of, summation
 from ddfm_theory.arrays.symbol import Symbol, from_sympy
-from ddfm_theory.arrays.systems import Array, index_like, is_object, is_symbolic, system_of, to_float, total
+from ddfm_theory.arrays.systems import (
+    Array,
+    as_array,
+    cast,
+    finite,
+    index_like,
+    is_object,
+    is_symbolic,
+    system_of,
+    to_float,
+    total,
+)
+
+LARGEST = 1 << 31  # entries of a result
+_KINDS = {flint.fmpq, Symbol, Rounded}  # what object arrays are made of; logarithms only come out of formulas
 
 # What a function asks of its number system beyond the field operations and == 0. Order and logarithm are had by
 # floats, rationals and roundoff entries, a logarithm also by symbols, randomness by floats alone.
@@ -28,7 +42,7 @@ NEEDS = {
     "stability.total_variation": "order",
 }
 _HAS = {
-    "order": {"rational", "roundoff", "logarithm"},
+    "order": {"rational", "roundoff"},
     "logarithm": {"rational", "roundoff", "symbol"},
     "randomness": set(),
 }
@@ -42,7 +56,7 @@ def refuse(function: str, array: Array, name: str) -> None:
 
 
 def _entry(entry: Any, name: str, where: tuple[int, ...]) -> Any:
-    if isinstance(entry, (flint.fmpq, Symbol, Rounded, Log)):
+    if type(entry) in _KINDS:
         return entry
     if isinstance(entry, (int, np.integer, flint.fmpz)) and not isinstance(entry, bool):
         return flint.fmpq(int(entry))
@@ -57,32 +71,27 @@ def _entry(entry: Any, name: str, where: tuple[int, ...]) -> Any:
 
 
 def asarray(values: Any, name: str) -> Array:
-    """Bring what a user gives to an array of one number system.
+    """Bring what a user gives to an array of one number system; what is one already is returned as it is.
 
     Floats (NumPy, Torch, Python) stay floats; ints, ``Fraction``, ``fmpq`` become rationals; SymPy becomes symbols.
 
     Raises:
         ValueError: floats beside exact entries, not finite, not numbers, or ragged.
     """
+    if is_object(values) and {type(entry) for entry in as_array(values).flat} <= _KINDS:
+        return as_array(values)
     if array_api_compat.is_torch_array(values):
         if values.dtype.is_floating_point:
-            return _finite(values, name)
+            return finite(values, name)
         values = values.cpu().numpy()
     if hasattr(values, "free_symbols") and hasattr(values, "tolist"):  # a SymPy Array or Matrix
         values = values.tolist()
     try:
-        array = (
-            np.asarray(values, dtype=object if hasattr(values, "free_symbols") else None)
-            if not isinstance(values, (flint.fmpq, flint.fmpz, Symbol, Rounded, Log))
-            else None
-        )
-    except (ValueError, TypeError) as error:
+        array = np.asarray(values, dtype=object if hasattr(values, "free_symbols") else None)
+    except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from error
-    if array is not None and array.dtype.kind == "f":
-        return _finite(array, name)
-    if array is None:
-        array = np.empty((), dtype=object)
-        array[()] = values
+    if array.dtype.kind == "f":
+        return finite(array, name)
     if array.dtype.kind not in "iuO":
         raise ValueError(f"{name} must hold numbers, was of dtype {array.dtype}")
     out = np.empty(array.shape, dtype=object)
@@ -91,44 +100,84 @@ def asarray(values: Any, name: str) -> Array:
     return out
 
 
-def _finite(array: Array, name: str) -> Array:
-    if system_of(array) not in ("float64", "float32", "bfloat16", "float16"):
-        raise ValueError(f"{name} must be float64, float32, float16 or bfloat16, was {system_of(array)}")
-    bad = ~np.isfinite(to_float(array))
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} must be finite, was {to_float(array)[where]} at {where}")
+def shaped(array: Array, name: str, shape: tuple[int | None, ...], words: str) -> Array:
+    """Check an array's shape; None stands for any length but zero.
+
+    Raises:
+        ValueError: another number of axes, or another length.
+    """
+    right = array.ndim == len(shape) and all(
+        has > 0 if wants is None else has == wants for has, wants in zip(array.shape, shape, strict=True)
+    )
+    if not right:
+        raise ValueError(f"{name} must have shape {words}, was {tuple(array.shape)}")
     return array
 
 
-def numbers(values: Any, name: str) -> Array:
-    """Return an array of a number system: floats and exact entries as they are, lists and integers converted."""
-    if is_object(values) or (hasattr(values, "dtype") and "float" in str(values.dtype)):
-        return values
-    return asarray(values, name)
+def beside(values: Any, like: Array, name: str, shape: tuple[int | None, ...], words: str) -> Array:
+    """Bring an argument to an array of another's number system and of a given shape.
+
+    Raises:
+        ValueError: not numbers, another shape, floats beside exact entries, or symbols beside floats.
+    """
+    return shaped(cast(asarray(values, name), like, name), name, shape, words)
 
 
-def alike(first: Any, second: Any, names: tuple[str, str]) -> tuple[Array, Array]:
+def alike(first: Any, second: Any, names: Sequence[str]) -> tuple[Array, Array]:
     """Bring two arguments to arrays of one shape and one system, finite: broadcasting would hide a missing axis.
 
     Raises:
-        ValueError: other shapes, not finite, or floats beside exact entries that are no numbers.
+        ValueError: other shapes, not finite, or floats beside exact entries.
     """
-    a, b = (finite(numbers(values, name), name) for values, name in zip((first, second), names, strict=True))
-    if tuple(a.shape) != tuple(b.shape):
-        raise ValueError(f"{names[1]} must have the shape {tuple(a.shape)} of {names[0]}, had {tuple(b.shape)}")
-    return a, b
+    a = asarray(first, names[0])
+    return a, beside(second, a, names[1], tuple(a.shape), f"{tuple(a.shape)} of {names[0]}")
 
 
-def finite(array: Array, name: str) -> Array:
-    """Check that floats are finite; exact entries are."""
-    return array if is_object(array) else _finite(array, name)
+def enumerated(array: Array, name: str) -> Array:
+    """Check that an array is one over enumerated states: shape (d,) * N."""
+    size = array.shape[0] if array.ndim else 0
+    return shaped(array, name, (size or None,) * max(array.ndim, 1), "(d,) * N")
+
+
+def over_tokens(array: Array, name: str) -> Array:
+    """Check that an array's last axis is one of tokens: shape (..., d)."""
+    if not array.ndim or not array.shape[-1]:
+        raise ValueError(f"{name} must have tokens on its last axis, was of shape {tuple(array.shape)}")
+    return array
+
+
+def over_experts(array: Array, name: str) -> Array:
+    """Check that an array's first axis is one of experts: shape (K, ...)."""
+    if not array.ndim or not array.shape[0]:
+        raise ValueError(f"{name} must have one row an expert, was of shape {tuple(array.shape)}")
+    return array
+
+
+def dense_velocity(values: Any, name: str) -> Array:
+    """Bring to an array that is a velocity over enumerated states: shape (d,) * N + (N, d)."""
+    array = asarray(values, name)
+    n, size = array.ndim - 2, array.shape[-1] if array.ndim else 0
+    return shaped(array, name, (size or None,) * max(n, 1) + (max(n, 1), size or None), "(d,) * N + (N, d)")
+
+
+def over_states(values: Any, p: Array, name: str) -> Array:
+    """Bring a velocity beside an array p over states: shape (d,) * N + (N, d)."""
+    return beside(values, p, name, (*p.shape, p.ndim, p.shape[0]), f"(d,) * N + (N, d) beside {tuple(p.shape)}")
+
+
+def fits(shape: tuple[int, ...], name: str, instead: str) -> None:
+    """Refuse a result of more than 2^31 entries, which an argument's size asks for, before memory ends."""
+    if math.prod(shape) > LARGEST:
+        raise ValueError(f"{name} must leave the result below 2^31 entries, it would have shape {shape}: {instead}")
 
 
 def nonnegative(values: Any, name: str) -> Array:
     """Bring to an array and check that no entry is negative (of symbols the sign is a recorded hypothesis)."""
+    floats = hasattr(values, "min") and math.prod(values.shape) and name_of(values.dtype) in SIGNIFICANDS
+    if floats and bool(values.min() >= 0) and bool(values.max() < math.inf):  # false of NaN
+        return values if array_api_compat.is_torch_array(values) else np.asarray(values)
     array = asarray(values, name)
-    if is_symbolic(array):
+    if math.prod(array.shape) == 0 or is_symbolic(array):
         return array
     negative = np.asarray(array < 0) if is_object(array) else to_float(array) < 0
     if negative.any():
@@ -140,7 +189,7 @@ def nonnegative(values: Any, name: str) -> Array:
 def pmf(values: Any, name: str, axis: int | None = None) -> Array:
     """Bring to an array and check that it is a pmf over all its entries (``axis=None``) or along an axis.
 
-    A sum may be off by what adding up its entries in their dtype can cost, gamma_n; among exact entries by nothing.
+    A sum may be off by what adding up its entries in their dtype can cost; among exact entries by nothing.
 
     Raises:
         ValueError: empty, negative or unnormalized.
@@ -156,7 +205,7 @@ def pmf(values: Any, name: str, axis: int | None = None) -> Array:
         wrong = np.array([not _is_one(entry) for entry in sums.ravel()]).reshape(sums.shape)
     else:
         sums = to_float(array).sum(axis=axis)
-        wrong = np.abs(np.asarray(sums) - 1) > gamma(array.dtype, size + 1)
+        wrong = np.abs(np.asarray(sums) - 1) > summation(array.dtype, size + 1)
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
@@ -178,16 +227,47 @@ def tokens(values: Any, name: str, vocabulary: int, width: int | None = None) ->
     torch_array = array_api_compat.is_torch_array(values)
     if torch_array and values.dtype.is_floating_point:
         raise ValueError(f"{name} must be integers, was of dtype {values.dtype}")
-    array = np.asarray(values.cpu() if torch_array else values)
+    try:
+        array = np.asarray(values.cpu() if torch_array else values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name} must be a rectangular array of integers: {error}") from error
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be integers, was of dtype {array.dtype}")
-    if array.ndim != 2 or (width is not None and array.shape[1] != width):
+    if array.ndim != 2 or not array.shape[1] or (width is not None and array.shape[1] != width):
         raise ValueError(f"{name} must have shape (B, {width or 'N'}), was {array.shape}")
     bad = (array < 0) | (array >= vocabulary)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{name} must be tokens in 0..{vocabulary - 1}, was {array[where]} at {where}")
     return array.astype(np.int64)
+
+
+def instance(value: Any, kinds: Any, name: str) -> Any:
+    """Check an argument's class: one, or several as a tuple or a union."""
+    if not isinstance(value, kinds):
+        words = " or ".join(kind.__name__ for kind in getattr(kinds, "__args__", (kinds,)))
+        raise ValueError(f"{name} must be a {words}, was of type {type(value).__name__}")
+    return value
+
+
+def sequence(values: Any, name: str, low: int = 1) -> list[Any]:
+    """Check that an argument is a sequence (a list, a tuple, a range, an array's rows) of at least ``low``; list it."""
+    if isinstance(values, (str, bytes, dict, set, frozenset)) or not hasattr(values, "__len__"):
+        raise ValueError(f"{name} must be a nonempty sequence, was {values!r}")
+    try:
+        items = list(values)
+    except TypeError as error:
+        raise ValueError(f"{name} must be a nonempty sequence: {error}") from None
+    if len(items) < low:
+        raise ValueError(f"{name} must be a nonempty sequence, was empty")
+    return items
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """Return NumPy's default generator for a seed, or a generator as it is, so that one run draws from one stream."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return np.random.default_rng(positive_int(seed, "seed", 0))
 
 
 def positive_int(value: Any, name: str, low: int = 1, high: int | None = None) -> int:

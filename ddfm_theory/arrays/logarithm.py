@@ -17,7 +17,10 @@ from ddfm_theory.arrays.symbol import Symbol, to_sympy
 
 
 class Log:
-    """A combination ``sum_f coefficient_f log|f|`` over irreducible factors f (primes, or monic-free polynomials)."""
+    """A combination ``sum_f coefficient_f log|f|`` over irreducible factors f (primes, or monic-free polynomials).
+
+    A summand without a logarithm is one of ``log e``, independent of the others too (theorem of Baker).
+    """
 
     __slots__ = ("terms",)
 
@@ -51,8 +54,10 @@ class Log:
         return whole
 
     def __add__(self, other: Any) -> Any:
+        if isinstance(other, (int, flint.fmpq, Symbol)) and not isinstance(other, bool):
+            other = Log({"e": (None, flint.fmpq(other) if isinstance(other, int) else other)})
         if not isinstance(other, Log):
-            return self if _is_zero(other) else NotImplemented
+            return NotImplemented
         terms = dict(self.terms)
         for name, (factor, coefficient) in other.terms.items():
             terms[name] = (factor, terms[name][1] + coefficient if name in terms else coefficient)
@@ -93,7 +98,7 @@ class Log:
         precision = 64
         while True:
             with flint.ctx.workprec(precision):
-                total = sum((flint.arb(c) * flint.arb(f).log() for f, c in self.terms.values()), flint.arb(0))
+                total = self._value()
             if total > 0 or total < 0:
                 return 1 if total > 0 else -1
             precision *= 2  # it ends: the combination is nonzero by independence
@@ -111,7 +116,12 @@ class Log:
         return bool((self - other).sign() >= 0)
 
     def __float__(self) -> float:
-        return float(sum((flint.arb(c) * flint.arb(f).log() for f, c in self.terms.values()), flint.arb(0)))
+        return float(self._value())
+
+    def _value(self) -> Any:
+        """Return the value as a ball of the precision that is set (rationals only)."""
+        logs = ((c, flint.arb(1) if f is None else flint.arb(f).log()) for f, c in self.terms.values())
+        return sum((flint.arb(c) * value for c, value in logs), flint.arb(0))
 
     def __abs__(self) -> Any:
         return self if self.sign() >= 0 else -self
@@ -120,10 +130,10 @@ class Log:
         import sympy
 
         parts = (
-            (to_sympy(Symbol(f, f.context().constant(1)) if hasattr(f, "context") else f), to_sympy(c))
+            (sympy.E if f is None else to_sympy(Symbol(f, f.context().constant(1)) if hasattr(f, "context") else f), c)
             for f, c in self.terms.values()
         )
-        return sympy.Add(*(coefficient * sympy.log(factor) for factor, coefficient in parts))
+        return sympy.Add(*(to_sympy(coefficient) * sympy.log(factor) for factor, coefficient in parts))
 
     def __repr__(self) -> str:
         return " + ".join(f"({c}) log({name})" for name, (_, c) in sorted(self.terms.items())) or "0"

@@ -9,12 +9,25 @@ formula, so no bound is typed by hand and none depends on the order in which a l
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import flint
 import numpy as np
 
-_SIGNIFICANDS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+SIGNIFICANDS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+EXPONENTS = {"float64": -1022, "float32": -126, "float16": -14, "bfloat16": -126}  # of the smallest normal number
+
+
+@cache
+def name_of(dtype: Any) -> str:
+    """Return a dtype's name, without the library's."""
+    return str(np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype).removeprefix("torch.")
+
+
+def smallest_safe(dtype: Any) -> float:
+    """Return tiny / eps: a product below it may have lost digits to underflow."""
+    return float(2.0 ** (EXPONENTS[name_of(dtype)] + SIGNIFICANDS[name_of(dtype)] - 1))
 
 
 def unit_roundoff(dtype: Any) -> float:
@@ -23,16 +36,26 @@ def unit_roundoff(dtype: Any) -> float:
     Raises:
         ValueError: the dtype is not a binary floating type of those above.
     """
-    name = str(np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype).removeprefix("torch.")
-    if name not in _SIGNIFICANDS:
-        raise ValueError(f"dtype must be one of {sorted(_SIGNIFICANDS)}, was {name}")
-    return float(2.0 ** -_SIGNIFICANDS[name])
+    name = name_of(dtype)
+    if name not in SIGNIFICANDS:
+        raise ValueError(f"dtype must be one of {sorted(SIGNIFICANDS)}, was {name}")
+    return float(2.0 ** -SIGNIFICANDS[name])
 
 
 def gamma(dtype: Any, roundings: int) -> float:
     """Return gamma_n = n u / (1 - n u), infinite where n u >= 1 (no bound can be derived)."""
     product = roundings * unit_roundoff(dtype)
     return product / (1 - product) if product < 1 else math.inf
+
+
+@cache
+def summation(dtype: Any, count: int) -> float:
+    """Bound what ``count`` entries that should add up to one may miss: gamma_n in their dtype, or less.
+
+    Floats narrower than float32 are added in float32 by NumPy and Torch, so there each entry's own roundings, taken to
+    be at most 32, and the float32 sum are what can go wrong; gamma_n itself would be infinite from n = 1 / u on.
+    """
+    return min(gamma(dtype, count), gamma(dtype, 32) + gamma("float32", count))
 
 
 class Rounded:

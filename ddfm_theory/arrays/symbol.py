@@ -209,7 +209,10 @@ def from_sympy(expression: Any) -> Any:
         for index in np.ndindex(entries.shape):
             out[index] = from_sympy(entries[index])
         return out
-    return _from_expression(sympy.sympify(expression))
+    try:
+        return _from_expression(sympy.sympify(expression, strict=True))
+    except sympy.SympifyError:
+        raise ValueError(f"expression must be one of SymPy or a number, was {expression!r}") from None
 
 
 def to_sympy(values: Any) -> Any:

@@ -10,9 +10,10 @@ from typing import Any
 import array_api_compat
 import flint
 import numpy as np
+from array_api_compat import device as device_of
 
 from ddfm_theory.arrays.logarithm import Log
-from ddfm_theory.arrays.roundoff import Rounded
+from ddfm_theory.arrays.roundoff import SIGNIFICANDS, Rounded, name_of, smallest_safe
 from ddfm_theory.arrays.symbol import Symbol
 
 Array = Any  # an array of any namespace: NumPy (floats or exact objects) or Torch
@@ -34,7 +35,7 @@ def is_symbolic(array: Any) -> bool:
 def system_of(array: Array) -> str:
     """Name the number system: a float dtype, or ``rational``, ``symbol``, ``logarithm``, ``roundoff``."""
     if not is_object(array):
-        return str(array.dtype).removeprefix("torch.")
+        return name_of(array.dtype)
     kinds = {type(entry) for entry in as_array(array).flat}
     for kind, name in ((Log, "logarithm"), (Rounded, "roundoff"), (Symbol, "symbol")):
         if kind in kinds:
@@ -62,7 +63,31 @@ def full(shape: tuple[int, ...], value: Any, like: Array) -> Array:
         out = np.empty(shape, dtype=object)
         out[...] = value if isinstance(value, (Symbol, Rounded, Log)) else flint.fmpq(value)
         return out
-    return namespace(like).full(shape, value, dtype=like.dtype, device=array_api_compat.device(like))
+    return namespace(like).full(shape, value, dtype=like.dtype, device=device_of(like))
+
+
+def smallest(array: Array) -> float:
+    """Return the smallest entry that is not zero of a nonnegative array of floats, infinite where there is none."""
+    least = float(to_float(array.min())) if math.prod(array.shape) else math.inf
+    return least or float(to_float(namespace(array).where(array == 0, full((), math.inf, array), array).min()))
+
+
+def underflows(product: Array, *factors: Array) -> bool:
+    """Tell whether a product of entries, one of each factor, may have lost digits to underflow."""
+    if is_object(product) or not math.prod(product.shape):
+        return False
+    limit = smallest_safe(product.dtype)
+    return not bool(product.min() >= limit) and math.prod(smallest(factor) for factor in factors) < limit
+
+
+def balanced(first: Array, second: Array) -> Array:
+    """Return ``first * second`` up to a common power of two along the first axis, so that no support underflows."""
+    product = first * second
+    if not underflows(product, first, second):
+        return product
+    (a, e), (b, f) = np.frexp(to_float(first)), np.frexp(to_float(second))
+    power = np.where(a * b == 0, -9999, e + f)
+    return cast(np.ldexp(a * b, power - power.max(axis=0)), first)
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:
@@ -82,10 +107,39 @@ def to_float(array: Array) -> np.ndarray:
     """Return a NumPy float64 copy, for printing and for comparison (not for symbols)."""
     if is_object(array):
         array = as_array(array)
-        return np.array([float(entry) for entry in array.ravel()], dtype=np.float64).reshape(array.shape)
+        return np.array([_float(entry) for entry in array.ravel()], dtype=np.float64).reshape(array.shape)
     if array_api_compat.is_torch_array(array):
         return np.asarray(array.detach().double().cpu().numpy())
     return np.asarray(array, dtype=np.float64)
+
+
+def finite(array: Array, name: str) -> Array:
+    """Check that floats are finite (no NaN and no infinity leaves a sum finite).
+
+    Raises:
+        ValueError: a NaN or an infinity, and where; a dtype that is no number system.
+    """
+    if is_object(array):
+        return array
+    if name_of(array.dtype) not in SIGNIFICANDS:
+        raise ValueError(f"{name} must be of {', '.join(sorted(SIGNIFICANDS))}, was {system_of(array)}")
+    torch = array_api_compat.is_torch_array(array)  # where isfinite would take three temporaries
+    if bool(abs(array.sum()) < math.inf) if torch else bool(np.isfinite(array).all()):
+        return array
+    bad = ~np.isfinite(to_float(array))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} must be finite, was {to_float(array)[where]} at {where}")
+    return array
+
+
+def _float(entry: Any) -> float:
+    if isinstance(entry, Symbol):
+        raise ValueError(f"values must be numbers to become floats, held the symbol {entry}")
+    try:
+        return float(entry)
+    except OverflowError:  # a rational beyond the largest float
+        return math.inf if entry > 0 else -math.inf
 
 
 def cast(values: Array, like: Array, name: str = "values") -> Array:
@@ -94,7 +148,7 @@ def cast(values: Array, like: Array, name: str = "values") -> Array:
     Rationals become floats where ``like`` is floating; rationals and symbols meet freely.
 
     Raises:
-        ValueError: a float stands beside exact entries, or a symbol beside floats.
+        ValueError: a float stands beside exact entries, or a symbol beside floats; a value too large for the dtype.
     """
     if is_object(like):
         if not is_object(values):
@@ -102,13 +156,17 @@ def cast(values: Array, like: Array, name: str = "values") -> Array:
                 f"{name} must be exact beside exact entries, was {system_of(values)}: give rationals or symbols"
             )
         return _rounded(values) if system_of(like) == "roundoff" else values
+    if type(values) is type(like) and values.dtype == like.dtype and device_of(values) == device_of(like):
+        return values
     if is_symbolic(values):
         raise ValueError(f"{name} must be numbers beside {system_of(like)} entries, held symbols")
-    xp, device = namespace(like), array_api_compat.device(like)
+    xp = namespace(like)
     plain = to_float(values) if is_object(values) else values
     if array_api_compat.is_torch_array(plain) and not array_api_compat.is_torch_array(like):
         plain = to_float(plain)
-    return xp.asarray(plain, dtype=like.dtype, device=device)
+    with np.errstate(over="ignore"):  # what overflows is refused
+        out = xp.asarray(plain, dtype=like.dtype, device=device_of(like))
+    return finite(out, name)
 
 
 def _rounded(values: Array) -> Array:
@@ -131,7 +189,7 @@ def outer(factors: Sequence[Array]) -> Array:
 def index_like(index: np.ndarray, like: Array) -> Any:
     """Return an integer index array where ``like`` lives."""
     if array_api_compat.is_torch_array(like):
-        return namespace(like).asarray(index, device=array_api_compat.device(like))
+        return namespace(like).asarray(index, device=device_of(like))
     return index
 
 

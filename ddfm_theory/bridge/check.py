@@ -25,6 +25,7 @@ from ddfm_theory.bridge.noise import MARGIN, forward_noise, law_gap
 from ddfm_theory.bridge.prompts import Prompts
 from ddfm_theory.bridge.scoring import Scores
 from ddfm_theory.decentralization import mix, top_k_gate
+from ddfm_theory.showing import record as shown
 from ddfm_theory.stability import top_k_shift, total_variation
 
 Tensor = Any  # torch.Tensor
@@ -51,6 +52,9 @@ class Record:
     bound: float
     where: str
     basis: str = "derived"
+
+    def _repr_html_(self) -> str:
+        return shown(self)._repr_html_()
 
 
 class Case:
@@ -115,7 +119,7 @@ def check_mixture_identity(case: Case) -> Record:
     """The velocity of the mixed law must be the router's mixture of the experts' velocities, at full vocabulary.
 
     The mixed law comes from the log domain, the mixture from ``decentralization.mix``: per token about 4 K + 8
-    roundings, relative to the sum of r_k q_k (1 + |log r_k q_k|).
+    roundings, relative to the sum of ``r_k q_k (1 + |log r_k q_k|)``.
     """
     log_router, laws = case.mixture.log_router, torch.stack([law.cpu() for law in case.mixture.log_laws])
     mixed = mix(log_router.exp().to(laws.dtype), next_token_velocity(laws.exp()))

@@ -70,7 +70,7 @@ class DistributedExpert:
         inner: the expert on its owner, None elsewhere.
         index: k.
         owner: the rank that holds it.
-        facts: what all processes know of it, by :func:`_announce`.
+        facts: what all processes know of it, by ``_announce``.
     """
 
     tokenizer = None

@@ -180,7 +180,7 @@ class LinearRouter(Router):
             features: shape (n, D).
             labels: the expert of each row, shape (n,), in 0..experts-1.
             experts: K.
-            decay: the weight of |W|^2 / 2.
+            decay: the weight of ``|W|^2 / 2``.
             iterations: the most steps of L-BFGS.
         """
         values = _matrix(features, "features")

@@ -92,7 +92,7 @@ def load_experts(paths: Sequence[Any], **options: Any) -> list[CheckpointExpert]
     A ``device`` that is a list gives each expert its own.
 
     Raises:
-        ValueError: as for :func:`load_expert` and :func:`check_alike`.
+        ValueError: as for :func:`load_expert` and :func:`ddfm_theory.bridge.loading.check_alike`.
     """
     devices = options.pop("device", "cpu")
     if isinstance(devices, (str, torch.device)):

@@ -52,7 +52,7 @@ def score(
     features: Tensor | None = None,
     block: int | None = None,
 ) -> Scores:
-    """Score answers; see :meth:`Ensemble.score`."""
+    """Score answers; see :meth:`ddfm_theory.bridge.Ensemble.score`."""
     tokens, lengths = padded_answers(answers, len(prompts), ensemble.experts[0].vocabulary)
     real = torch.arange(tokens.shape[1])[None, :] < lengths[:, None]
     prefixes = [lane.prefix for lane in ensemble.prefill(prompts)]

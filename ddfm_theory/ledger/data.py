@@ -49,6 +49,8 @@ def load(data: Any) -> Source:
     Raises:
         ValueError: no such file, another format, or an array that is not integer tokens of shape (n, N).
     """
+    if not isinstance(data, str | Path):
+        raise ValueError(f"data must be 'digits' or the path of a file, was {data!r}")
     if str(data) == "digits":
         from sklearn.datasets import load_digits
 

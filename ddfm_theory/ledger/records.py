@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ddfm_theory.arrays import Array
+from ddfm_theory.showing import record
 
 KINDS = ("numeric", "property", "exact", "symbolic")
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -66,7 +67,7 @@ class Claim:
         hypotheses: what is assumed.
         source: where it is said.
         family: draws an instance, in the number system of the draw.
-        law: (instance, **ingredients) -> statements, written once for every number system.
+        law: ``(instance, **ingredients) -> statements``, written once for every number system.
         controls: what must fail.
         without: the kinds of evidence that make no sense here, with the reason.
     """
@@ -80,6 +81,10 @@ class Claim:
     law: Law
     controls: tuple[Control, ...]
     without: dict[str, str] = field(default_factory=dict)
+
+    def _repr_markdown_(self) -> str:
+        head = f"**{self.id}, {self.title}.**\n\n$$\n{self.statement}\n$$\n\n"
+        return f"{head}Hypotheses: {self.hypotheses}. Source: {self.source}.\n"
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,9 @@ class Check:
     def __bool__(self) -> bool:
         raise TypeError("a Check has three outcomes: ask for .outcome, undecided is not true")
 
+    def _repr_html_(self) -> str:
+        return record(self)._repr_html_()
+
 
 @dataclass(frozen=True)
 class Witness:
@@ -123,3 +131,6 @@ class Witness:
     measured: str
     stated: str
     restored: str
+
+    def _repr_html_(self) -> str:
+        return record(self)._repr_html_()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html as markup
 from collections.abc import Sequence
 
 from ddfm_theory.ledger.claims import CLAIMS
 from ddfm_theory.ledger.records import FAILS, HOLDS, KINDS, UNDECIDED
 from ddfm_theory.ledger.runner import Report
+from ddfm_theory.showing import Table as Cells
 
 COLUMNS = (*KINDS, "formal", "data")
 MARKS = {HOLDS: "holds", FAILS: "FAILS", UNDECIDED: "undecided", "": "none"}
@@ -77,16 +77,12 @@ def latex(report: Report) -> str:
 
 def html(report: Report) -> str:
     """Return the ledger as an HTML table for a notebook."""
-    head = "".join(f"<th>{name}</th>" for name in ("", "statement", *kinds(report), "controls"))
     rows = []
     for claim in report.claims:
         failing, count = controls(report, claim)
-        marks = "".join(f"<td>{MARKS[outcome(report, claim, kind)]}</td>" for kind in kinds(report))
-        title = markup.escape(CLAIMS[claim].title)
-        rows.append(
-            f"<tr><td>{claim}</td><td>{title}<br>\\({markup.escape(CLAIMS[claim].statement)}\\)</td>{marks}<td>{failing}/{count}</td></tr>"
-        )
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+        marks = [MARKS[outcome(report, claim, kind)] for kind in kinds(report)]
+        rows.append([claim, CLAIMS[claim].title, *marks, f"{failing}/{count}"])
+    return Cells(("", "statement", *kinds(report), "controls"), rows)._repr_html_()
 
 
 def table(report: Report) -> object:

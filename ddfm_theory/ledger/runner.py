@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ddfm_theory.arrays import sequence
 from ddfm_theory.ledger.claims import CLAIMS
 from ddfm_theory.ledger.derived import derivation_evidence
 from ddfm_theory.ledger.evidence import (
@@ -154,16 +155,17 @@ def verify(
     Raises:
         ValueError: an unknown profile or claim, or data that cannot be used.
     """
-    if profile not in PROFILES:
+    if not isinstance(profile, str) or profile not in PROFILES:
         raise ValueError(f"profile must be one of {sorted(PROFILES)}, was {profile!r}")
-    if isinstance(claims, str):
-        raise ValueError(f"claims must be a list of rows, was the string {claims!r}")
-    chosen = list(CLAIMS) if claims is None else list(dict.fromkeys(claims))
-    unknown = [name for name in chosen if name not in CLAIMS]
-    if unknown or not chosen:
-        raise ValueError(f"claims must be among C01..C22, was {unknown or chosen}")
+    names = list(CLAIMS) if claims is None else sequence(claims, "claims")
+    unknown = [name for name in names if not isinstance(name, str) or name not in CLAIMS]
+    if unknown:
+        raise ValueError(f"claims must be among C01..C22, was {unknown}")
+    chosen = list(dict.fromkeys(names))
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed must be a nonnegative integer, was {seed!r}")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function of a few words, was {progress!r}")
     source = _load(data)
     say = progress or (lambda words: None)
     checks, witnesses = [], []

@@ -9,8 +9,9 @@ Three rules, each an argmax of scores, and so a function of the features:
   two-stage partition.
 
 Top-1 routing is exact iff the rule of inference is the rule the experts were trained by (theory: C11);
-:meth:`Partition.mismatch` counts the rows for which it is not. Weights are softmax(s / temperature) over the top_k
-largest scores; ties go to the lowest index. The zero row has cosine zero with everything.
+:meth:`~ddfm_theory.partition.Partition.mismatch` counts the rows for which it is not. Weights are
+softmax(s / temperature) over the top_k largest scores; ties go to the lowest index. The zero row has cosine zero with
+everything.
 
 References:
     Maschan, Qu, Liu, "Decentralized Autoregressive Generation", arXiv 2601.03184 (centroid routing).
@@ -29,6 +30,7 @@ from ddfm_theory.arrays import positive_int
 from ddfm_theory.partition.assignment import check_labels
 from ddfm_theory.partition.rows import BLOCK, METRICS, converted, matrix, similarity, squares
 from ddfm_theory.partition.transport import RANGE
+from ddfm_theory.showing import table
 
 Array = Any
 RULES = ("centroids", "prices", "fine")
@@ -60,6 +62,11 @@ class Mismatch:
             f"{self.rule}: {self.share:.2%} of {self.rows} rows differ; "
             f"sizes by label {self.label_sizes.tolist()}, routed {self.routed_sizes.tolist()}"
         )
+
+    def _repr_html_(self) -> str:
+        columns: dict[str, Any] = {"label": range(len(self.moves)), "rows": self.label_sizes}
+        columns |= {f"routed to {k}": self.moves[:, k] for k in range(len(self.moves))}
+        return table(columns, f"{self.rule}: {self.share:.2%} of {self.rows} rows differ")._repr_html_()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +129,13 @@ class Partition:
 
     def __len__(self) -> int:
         return len(self.centroids)
+
+    def _repr_html_(self) -> str:
+        columns: dict[str, Any] = {"expert": range(len(self))}
+        columns |= {} if self.labels is None else {"rows": self.sizes}
+        columns |= {} if self.prices is None else {"price": self.prices}
+        objective = "" if self.objective is None else f", mean distance {self.objective:.4g}"
+        return table(columns, f"{self.method}, {self.metric}, width {self.width}{objective}")._repr_html_()
 
     @property
     def width(self) -> int:

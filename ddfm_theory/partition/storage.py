@@ -1,8 +1,8 @@
 """Partitions on disk: a safetensors file of arrays and a JSON file that names it, with its SHA-256, and holds the rest.
 
 The tensors' file is named by its own hash and written first; replacing ``partition.json`` is the one step that
-counts, so that a reader, and a crash, sees the old partition or the new one. Nothing is pickled. :func:`load_paper`
-reads what the paper's clustering scripts write.
+counts, so that a reader, and a crash, sees the old partition or the new one. Nothing is pickled.
+:func:`~ddfm_theory.partition.load_paper` reads what the paper's clustering scripts write.
 
 References:
     Maschan, Qu, Liu, "Decentralized Autoregressive Generation", arXiv 2601.03184, released code, clustering scripts.

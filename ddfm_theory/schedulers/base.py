@@ -10,8 +10,10 @@ import numpy as np
 
 from ddfm_theory.arrays import (
     Array,
+    cast,
     from_sympy,
     full,
+    instance,
     is_object,
     is_symbolic,
     nonnegative,
@@ -29,14 +31,19 @@ def number(value: Any) -> Any:
     return value[()] if isinstance(value, np.ndarray) else value
 
 
-def moment(t: Any) -> Array:
+def moment(t: Any, name: str = "t") -> Array:
     """Bring a time to a 0-d array and check 0 <= t <= 1 (a symbol's range is a recorded hypothesis)."""
-    time = nonnegative(t, "t")
+    time = nonnegative(t, name)
     if tuple(time.shape) != ():
-        raise ValueError(f"t must be one number, was an array of shape {tuple(time.shape)}")
+        raise ValueError(f"{name} must be one number, was an array of shape {tuple(time.shape)}")
     if not is_symbolic(time) and bool(time > 1):
-        raise ValueError(f"t must be at most 1, was {t}")
+        raise ValueError(f"{name} must be at most 1, was {t}")
     return time
+
+
+def positions(length: Any) -> int:
+    """Check a number of positions."""
+    return positive_int(length, "length", high=1 << 24)
 
 
 def spread(value: Any, length: int, like: Array) -> Array:
@@ -47,7 +54,7 @@ def spread(value: Any, length: int, like: Array) -> Array:
 class Scheduler:
     r"""A schedule :math:`\kappa_t^i` that rises from 0 at t = 0 to 1 at t = 1 at every position.
 
-    A subclass defines ``formula`` (SymPy) and ``_values`` (any number system); derivative, weights and the values at a
+    A subclass defines ``_formula`` (SymPy) and ``_values`` (any number system); derivative, weights and the values at a
     symbolic time follow. ``bases`` is None where the base pmfs are the two end points.
     """
 
@@ -56,15 +63,19 @@ class Scheduler:
 
     def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
         r"""Return :math:`\kappa_t^1, ..., \kappa_t^N` as SymPy expressions in the symbol ``t``."""
-        raise ValueError(f"scheduler must have a formula in t, was {type(self).__name__}")
+        import sympy
+
+        return self._formula(instance(t, sympy.Expr, "t"), positions(length))
 
     def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
         """Return, per position, the time at which the schedule takes the value ``kappa`` in (0, 1), in SymPy."""
-        raise ValueError(f"scheduler must be invertible, was {type(self).__name__}")
+        import sympy
+
+        return self._inverse_formula(instance(kappa, sympy.Expr, "kappa"), positions(length))
 
     def breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
         """Return the times in (0, 1) at which the schedule is not smooth."""
-        return ()
+        return self._breakpoints(positions(length))
 
     def kappa(self, t: Any, length: int) -> Array:
         r"""Return :math:`\kappa_t`, shape (length,), in the number system of ``t``.
@@ -72,7 +83,7 @@ class Scheduler:
         Raises:
             ValueError: t outside [0, 1], or a value that its number system cannot hold.
         """
-        time, length = moment(t), positive_int(length, "length")
+        time, length = moment(t), positions(length)
         if is_symbolic(time):
             return self._symbolic(time, length, 0)
         return self._values(time, length)
@@ -83,7 +94,7 @@ class Scheduler:
         Raises:
             ValueError: as for ``kappa``; an infinite derivative; a schedule of discrete time.
         """
-        time, length = moment(t), positive_int(length, "length")
+        time, length = moment(t), positions(length)
         if is_symbolic(time):
             return self._symbolic(time, length, 1)
         slopes = self._slopes(time, length)
@@ -105,17 +116,30 @@ class Scheduler:
         """Return, per position, the time at which the schedule takes a value ``kappa`` in (0, 1): floats, (length,)."""
         import sympy
 
-        value = moment(kappa)
+        value = cast(moment(kappa, "kappa"), np.zeros(()), "kappa")
         symbol = sympy.Symbol("kappa", positive=True)
-        times = self.inverse_formula(symbol, positive_int(length, "length"))
-        return np.array([float(time.subs(symbol, float(value))) for time in times])
+        return np.array([float(time.subs(symbol, float(value))) for time in self.inverse_formula(symbol, length)])
+
+    def _repr_svg_(self) -> str | None:
+        from ddfm_theory.schedulers.picture import shown
+
+        return shown(self)
 
     def _symbolic(self, time: Array, length: int, order: int) -> Array:
         import sympy
 
         t = sympy.Symbol("t", real=True)
-        values = [sympy.diff(value, t, order) if order else value for value in self.formula(t, length)]
+        values = [sympy.diff(value, t, order) if order else value for value in self._formula(t, length)]
         return from_sympy([value.subs(t, to_sympy(time)) for value in values])
+
+    def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
+        raise ValueError(f"scheduler must have a formula in t, was {type(self).__name__}")
+
+    def _inverse_formula(self, kappa: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
+        raise ValueError(f"scheduler must be invertible, was {type(self).__name__}")
+
+    def _breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
+        return ()
 
     def _values(self, time: Array, length: int) -> Array:
         raise NotImplementedError

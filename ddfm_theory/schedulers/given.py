@@ -11,20 +11,23 @@ import numpy as np
 from ddfm_theory.arrays import (
     Array,
     asarray,
+    cast,
     from_sympy,
     full,
     gamma,
+    instance,
     is_object,
     is_symbolic,
-    namespace,
     nonnegative,
     pmf,
     positive_int,
+    sequence,
     stack,
+    system_of,
     to_float,
     to_sympy,
 )
-from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
+from ddfm_theory.schedulers.base import Scheduler, moment, number, positions, spread
 
 if TYPE_CHECKING:
     import sympy
@@ -63,7 +66,7 @@ class Steps(Scheduler):
             ValueError: t is not an integer in 0..T, or the table has another length.
         """
         row = positive_int(t, "t", 0, self.steps)
-        if length != self.table.shape[1]:
+        if positions(length) != self.table.shape[1]:
             raise ValueError(f"length must be the table's {self.table.shape[1]}, was {length}")
         return self.table[row]
 
@@ -86,17 +89,16 @@ class Autoregressive(Scheduler):
     """
 
     def __init__(self, order: Sequence[int] | None = None) -> None:
-        if order is not None and (not hasattr(order, "__len__")):
-            raise ValueError(f"order must be a sequence of positions, was {order!r}")
-        self.order = None if order is None else tuple(positive_int(i, "order", 0) for i in order)
-        if self.order is not None and (not self.order or sorted(self.order) != list(range(len(self.order)))):
+        places = None if order is None else sequence(order, "order")
+        self.order = None if places is None else tuple(positive_int(i, "order", 0) for i in places)
+        if self.order is not None and sorted(self.order) != list(range(len(self.order))):
             raise ValueError(f"order must be a permutation of 0..N-1, was {order!r}")
 
     def positions(self, length: int) -> tuple[int, ...]:
         """Return the positions in the order of their steps."""
-        if self.order is not None and len(self.order) != length:
+        if self.order is not None and len(self.order) != positions(length):
             raise ValueError(f"length must be the order's {len(self.order)}, was {length}")
-        return self.order or tuple(range(positive_int(length, "length")))
+        return self.order or tuple(range(positions(length)))
 
     def kappa(self, t: Any, length: int) -> Array:
         """Return 1 at the first t positions of the order and 0 at the rest, exact integers, shape (length,).
@@ -136,7 +138,7 @@ class Given(Scheduler):
     def kappa_dot(self, t: Any, length: int) -> Array:
         """Return the given derivatives, shape (length,), whatever ``t``."""
         if self._kappa_dot is None:
-            raise ValueError("kappa_dot must be given where a derivative is asked for")
+            raise ValueError("scheduler must have a derivative: kappa_dot must be given where one is asked for")
         return _per_position(self._kappa_dot, length, "kappa_dot")
 
     def __repr__(self) -> str:
@@ -145,8 +147,8 @@ class Given(Scheduler):
 
 def _per_position(values: Array, length: int, name: str) -> Array:
     if values.ndim == 0:
-        return spread(number(values), length, values)
-    if tuple(values.shape) != (length,):
+        return spread(number(values), positions(length), values)
+    if tuple(values.shape) != (positions(length),):
         raise ValueError(f"{name} must have one value or {length}, had shape {tuple(values.shape)}")
     return values
 
@@ -159,27 +161,24 @@ class PerPosition(Scheduler):
     """
 
     def __init__(self, schedulers: Sequence[Scheduler]) -> None:
-        if not schedulers or not all(_continuous(s) for s in schedulers):
+        self.schedulers: tuple[Scheduler, ...] = tuple(sequence(schedulers, "schedulers"))
+        if not all(_continuous(s) for s in self.schedulers):
             raise ValueError("schedulers must be a nonempty sequence of two-base schedulers of continuous time")
-        self.schedulers = tuple(schedulers)
         degrees = [s.degree for s in self.schedulers]
         self.degree = None if None in degrees else max(d for d in degrees if d is not None)
 
     def _gather(self, method: str, argument: Any, length: int) -> list[Any]:
-        if length != len(self.schedulers):
+        if positions(length) != len(self.schedulers):
             raise ValueError(f"length must be the number of schedulers {len(self.schedulers)}, was {length}")
         return [getattr(s, method)(argument, 1)[0] for s in self.schedulers]
 
-    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return each position's own formula."""
+    def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         return tuple(self._gather("formula", t, length))
 
-    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return each position's own inverse."""
+    def _inverse_formula(self, kappa: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         return tuple(self._gather("inverse_formula", kappa, length))
 
-    def breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
-        """Return the breakpoints of all positions."""
+    def _breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
         return tuple(sorted({point for s in self.schedulers for point in s.breakpoints(1)}))
 
     def _values(self, time: Array, length: int) -> Array:
@@ -232,11 +231,14 @@ class Convex(Scheduler):
         weights_dot: Callable[[Any], Any] | None = None,
         grid: int = 32,
     ) -> None:
-        if not callable(weights) and variable is None:
-            raise ValueError("variable must be the SymPy symbol of time where weights are expressions, was None")
-        self._weights, self._weights_dot, self.variable = weights, weights_dot, variable
+        self._weights = weights if callable(weights) else _expressions(weights, variable)
+        if weights_dot is not None and not callable(weights_dot):
+            raise ValueError(f"weights_dot must be a function of t, was {weights_dot!r}")
+        self._weights_dot, self.variable = weights_dot, variable
         self.bases = None if bases is None else pmf(bases, "bases", axis=-1)
-        self._check(positive_int(grid, "grid"))
+        if self.bases is not None and (self.bases.ndim not in (2, 4) or len(set(self.bases.shape[1:])) != 1):
+            raise ValueError(f"bases must have shape (J - 2, d) or (J - 2, d, d, d), was {tuple(self.bases.shape)}")
+        self._check(positive_int(grid, "grid", high=1 << 16))
 
     def _rows(self, t: Any, order: int) -> Array:
         time = moment(t)
@@ -244,20 +246,30 @@ class Convex(Scheduler):
             function = self._weights if order == 0 else self._weights_dot
             if function is None:
                 raise ValueError("weights_dot must be given where a derivative is asked for")
-            return asarray(function(t), "weights")
+            try:
+                rows = asarray(function(t), "weights")
+            except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+                raise ValueError(f"weights must be a function of a time, at {t} it raised {error!r}") from error
+            if rows.ndim not in (1, 2):
+                raise ValueError(f"weights must have shape (J,) or (J, N), was {tuple(rows.shape)}")
+            return rows
         return self._substitute(time, order)
 
     def _substitute(self, time: Array, order: int) -> Array:
         import sympy
 
+        if system_of(time) == "roundoff":
+            raise ValueError("t must be a float, a rational or a symbol where weights are expressions; use Given")
         exact = is_object(time)
         moment = to_sympy(time) if exact else sympy.Float(float(time), 17)
-        rows = sympy.Array(list(self._weights)).applyfunc(  # type: ignore[arg-type]
+        rows = self._weights.applyfunc(  # type: ignore[union-attr]
             lambda entry: (sympy.diff(entry, self.variable, order) if order else entry).subs(self.variable, moment)
         )
         if exact:
             return from_sympy(rows)
-        return namespace(time).asarray(np.array(rows.tolist(), dtype=np.float64))
+        if rows.free_symbols:
+            raise ValueError(f"variable must be the only symbol of weights, at {time} there is {rows.free_symbols}")
+        return cast(np.array(rows.tolist(), dtype=np.float64), time, "weights")
 
     def _check(self, grid: int) -> None:
         last = None
@@ -280,25 +292,22 @@ class Convex(Scheduler):
                 raise ValueError(f"weights must have a last row that never falls, it falls before t = {t}")
             last = rows[-1]
 
-    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return the last row of the weights per position, where they were given as expressions."""
+    def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
         if callable(self._weights):
-            return super().formula(t, length)
+            return super()._formula(t, length)
         last = sympy.Array([self._weights[-1]]).tolist()[0]
         rows = last if isinstance(last, list) else [last] * length
         return tuple(row.subs(self.variable, t) for row in rows)
 
     def weights(self, t: Any, length: int) -> Array:
         """Return the given weights, shape (J, length)."""
-        rows = self._rows(t, 0)
-        return rows if rows.ndim == 2 else rows[:, None] * full((1, length), 1, rows)
+        return _columns(self._rows(t, 0), length)
 
     def weights_dot(self, t: Any, length: int) -> Array:
         """Return the derivative of the weights, shape (J, length)."""
-        rows = self._rows(t, 1)
-        return rows if rows.ndim == 2 else rows[:, None] * full((1, length), 1, rows)
+        return _columns(self._rows(t, 1), length)
 
     def kappa(self, t: Any, length: int) -> Array:
         """Return the last row of the weights, shape (length,)."""
@@ -310,3 +319,21 @@ class Convex(Scheduler):
 
     def __repr__(self) -> str:
         return f"Convex({self._weights}, bases={None if self.bases is None else tuple(self.bases.shape)})"
+
+
+def _expressions(weights: Any, variable: Any) -> sympy.Array:
+    """Check that weights are SymPy expressions or numbers, rectangular, and the variable a symbol."""
+    import sympy
+
+    instance(variable, sympy.Symbol, "variable")
+    try:
+        return sympy.Array(to_sympy(from_sympy(sequence(weights, "weights"))))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"weights must be a function of t, or SymPy expressions, one row a base: {error}") from error
+
+
+def _columns(rows: Array, length: int) -> Array:
+    """Return weights (J,) at every position, and weights (J, N) as they are."""
+    if rows.ndim == 2 and rows.shape[1] != positions(length):
+        raise ValueError(f"length must be the weights' {rows.shape[1]}, was {length}")
+    return rows if rows.ndim == 2 else rows[:, None] * full((1, positions(length)), 1, rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import flint
 
-from ddfm_theory.arrays import Array, asarray, cast, from_sympy, full, is_object, is_symbolic, namespace
+from ddfm_theory.arrays import Array, asarray, cast, from_sympy, full, is_object, is_symbolic, namespace, system_of
 from ddfm_theory.schedulers.base import Scheduler, moment, number, spread
 
 if TYPE_CHECKING:
@@ -28,14 +28,12 @@ class Polynomial(Scheduler):
         self.exponent = int(exponent) if exponent == int(exponent) else exponent
         self.degree = self.exponent if isinstance(self.exponent, int) else None
 
-    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return t^n at every position."""
+    def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
         return (t ** sympy.nsimplify(self.exponent),) * length
 
-    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return kappa^(1/n) at every position."""
+    def _inverse_formula(self, kappa: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
         return (kappa ** (1 / sympy.nsimplify(self.exponent)),) * length
@@ -84,14 +82,12 @@ class Cosine(Scheduler):
     a SymPy symbol.
     """
 
-    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return 1 - cos(pi t / 2) at every position."""
+    def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
         return (1 - sympy.cos(sympy.pi * t / 2),) * length
 
-    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return (2 / pi) arccos(1 - kappa) at every position."""
+    def _inverse_formula(self, kappa: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
         return (2 * sympy.acos(1 - kappa) / sympy.pi,) * length
@@ -99,8 +95,10 @@ class Cosine(Scheduler):
     def _exact(self, time: Array, order: int) -> Any:
         import sympy
 
+        if system_of(time) != "rational":
+            raise ValueError(f"t must be rational where Cosine is exact, was of {system_of(time)} entries; use Given")
         t = sympy.Symbol("t", real=True)
-        expression = sympy.diff(self.formula(t, 1)[0], t, order) if order else self.formula(t, 1)[0]
+        expression = sympy.diff(self._formula(t, 1)[0], t, order) if order else self._formula(t, 1)[0]
         value = expression.subs(t, sympy.Rational(str(number(time))))
         if not value.is_Rational:
             raise ValueError(f"t must have a rational cosine among exact entries, was {time}: {value}; use Given")
@@ -144,24 +142,21 @@ class Windowed(Scheduler):
         stride = number(1 - cast(self.overlap, time, "overlap"))
         return cast(asarray(list(range(length)), "positions"), time) * stride, 1 + (length - 1) * stride
 
-    def formula(self, t: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return the clipped ramps, as SymPy Min and Max."""
+    def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
         w = sympy.nsimplify(str(self.overlap[()]))
         width = 1 / (1 + (length - 1) * (1 - w))
         return tuple(sympy.Max(0, sympy.Min(1, (t - i * width * (1 - w)) / width)) for i in range(length))
 
-    def inverse_formula(self, kappa: sympy.Symbol, length: int) -> tuple[sympy.Expr, ...]:
-        """Return start_i + kappa width."""
+    def _inverse_formula(self, kappa: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
         w = sympy.nsimplify(str(self.overlap[()]))
         width = 1 / (1 + (length - 1) * (1 - w))
         return tuple(i * width * (1 - w) + kappa * width for i in range(length))
 
-    def breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
-        """Return the starts and ends of the ramps inside (0, 1)."""
+    def _breakpoints(self, length: int) -> tuple[Fraction | float, ...]:
         stride = 1 - _plain(self.overlap)
         speed = 1 + (length - 1) * stride
         ends = {i * stride / speed for i in range(length)} | {(i * stride + 1) / speed for i in range(length)}
@@ -187,13 +182,10 @@ class Windowed(Scheduler):
 
 def _unit(value: Any, name: str) -> Array:
     """Check a number in [0, 1] as a time is checked, under its own name."""
-    try:
-        unit = moment(value)
-        if is_symbolic(unit):
-            raise ValueError(f"{name} must be a number, was {value}")
-        return unit
-    except ValueError as error:
-        raise ValueError(str(error).replace("t must", f"{name} must", 1)) from None
+    unit = moment(value, name)
+    if is_symbolic(unit):
+        raise ValueError(f"{name} must be a number, was {value}")
+    return unit
 
 
 def _plain(value: Array) -> Any:

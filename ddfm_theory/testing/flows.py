@@ -9,9 +9,9 @@ from typing import Any
 import flint
 import numpy as np
 
-from ddfm_theory.arrays import Array, full, is_object, stack
+from ddfm_theory.arrays import Array, full, is_object, stack, to_float
 from ddfm_theory.couplings import Coupling
-from ddfm_theory.decentralization import Decentralization, mix, top_k_gate
+from ddfm_theory.decentralization import Decentralization, top_k_gate
 from ddfm_theory.paths import marginal_path
 from ddfm_theory.sampling import sample_discrete
 from ddfm_theory.schedulers import Scheduler
@@ -147,6 +147,9 @@ def from_posteriors(
     def router(t: Any, rows: np.ndarray) -> Array:
         return experts.router_at(schedule, t, rows)
 
+    def mixture(t: Any, rows: np.ndarray) -> Array:  # a plain sum: what is not finite in it is for the checks to say
+        return np.einsum("kb,kb...->b...", to_float(router(t, rows)), laws(t, rows))
+
     def select(chosen: Sequence[int], shares: Array) -> Parts:
         few, theirs = [models[k] for k in chosen], [parts[k] for k in chosen]
         central = Decentralization(shares, theirs).central
@@ -157,7 +160,7 @@ def from_posteriors(
     return Parts(
         name, vocabulary, n, STATE, prior=experts.weights, experts=laws, router=router, sample=sample, size=size,
         select=select,
-        mixture=lambda t, rows: mix(router(t, rows), laws(t, rows)), gate=top_k_gate, coupling=coupling,
+        mixture=mixture, gate=top_k_gate, coupling=coupling,
         couplings=parts, schedule=schedule, times=tuple(times), ends=(0.0, 1.0), dtype=dtype,
         target=coupling.target, roundings=flow_roundings(coupling, 2) + 3 * (size + 4),
     )  # fmt: skip

@@ -155,7 +155,7 @@ class Look:
         return self.router_depth(t) + self.roundings + self.count + 1
 
     def log_scale(self, rows: np.ndarray) -> np.ndarray:
-        """Return twice the largest |log omega_k q_k(prefix)|, shape (B,), zero where it cannot be had."""
+        """Return twice the largest ``|log omega_k q_k(prefix)|``, shape (B,), zero where it cannot be had."""
         if self.system.experts is None:
             return np.zeros(len(rows))
         joint = self.joint(rows)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ddfm_theory.ledger.records import FAILS, UNDECIDED, Check
+from ddfm_theory.showing import table
 from ddfm_theory.testing.checks import CHECKS, ConformanceCheck
 from ddfm_theory.testing.registry import EXAMPLES
 from ddfm_theory.testing.systems import System, parts_of
 
-__all__ = ["NonConformance", "conforms", "message", "pairs", "parametrize_with_checks", "report"]
+__all__ = ["Answers", "NonConformance", "conforms", "message", "pairs", "parametrize_with_checks", "report"]
 
 Expected = Mapping[str, str] | Callable[[System], Mapping[str, str]] | None
 
@@ -38,9 +39,23 @@ def pairs(systems: Iterable[System]) -> Iterator[tuple[System, ConformanceCheck]
                 yield system, check
 
 
-def report(system: System, *, examples: int = EXAMPLES, seed: int = 0) -> dict[str, Check]:
+class Answers(dict[str, Check]):
+    """Records by the names of their checks; a table in Jupyter."""
+
+    def _repr_html_(self) -> str:
+        columns = {
+            "check": list(self),
+            "claim": [check.claim for check in self.values()],
+            "outcome": [check.outcome for check in self.values()],
+            "off by": [check.residual if check.outcome == FAILS else "" for check in self.values()],
+            "where, or what is missing": [check.where or check.note for check in self.values()],
+        }
+        return table(columns)._repr_html_()
+
+
+def report(system: System, *, examples: int = EXAMPLES, seed: int = 0) -> Answers:
     """Return the record of every check that speaks of the system's kind, by the check's name."""
-    return {check.__name__: check(system, examples=examples, seed=seed) for _, check in pairs([system])}
+    return Answers({check.__name__: check(system, examples=examples, seed=seed) for _, check in pairs([system])})
 
 
 def conforms(

@@ -43,7 +43,7 @@ def test_the_page_runs_as_written(tmp_path):
             _, printed = run(tmp_path, command)
             follows([line for line in wanted if line.strip(".")], printed)
             ran += 1
-    assert ran == 5
+    assert ran == 6
 
 
 def test_the_page_names_every_check():
