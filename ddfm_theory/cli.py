@@ -62,6 +62,13 @@ def room(command: str) -> None:
             raise typer.Exit(BAD_INPUT)
 
 
+def quietly() -> None:
+    """Keep what is no terminal free of other libraries' progress bars."""
+    from ddfm_theory.bridge.extras import quiet
+
+    quiet()
+
+
 def progress(words: str) -> None:
     """Show what goes on, on a terminal only."""
     if sys.stderr.isatty():
@@ -199,6 +206,7 @@ def check(
 ) -> None:
     """Check an ensemble of checkpoints, and measure its distance to a dense one. Exit 1: a check fails."""
     room("check")
+    quietly()
     from ddfm_theory.bridge.commands import check_checkpoints
 
     with refusing("check"):
@@ -239,6 +247,7 @@ def generate(
 ) -> None:
     """Generate from an ensemble of checkpoints: one line of JSON a prompt."""
     room("generate")
+    quietly()
     from ddfm_theory.bridge.commands import generate_text
 
     with refusing("generate"):

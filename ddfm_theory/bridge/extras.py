@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -20,3 +21,9 @@ def need(module: str) -> Any:
             raise
         raise ImportError(f"{package} must be installed for checkpoints, was not: "
                           "pip install 'ddfm-theory[bridge]'") from error  # fmt: skip
+
+
+def quiet() -> None:
+    """Let Transformers draw its progress bars on a terminal only."""
+    if not sys.stderr.isatty():
+        need("transformers").utils.logging.disable_progress_bar()
