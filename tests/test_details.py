@@ -6,8 +6,10 @@ import pytest
 import sympy as sp
 
 from ddfm_theory.arrays import asarray, gamma
+from ddfm_theory.autoregression import chain_law, prefix_states
 from ddfm_theory.couplings import EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.decentralization import Decentralization
+from ddfm_theory.flux import flux_kernels
 from ddfm_theory.paths import sample_path
 from ddfm_theory.sampling import sample_categorical, sample_static, static_law
 from ddfm_theory.schedulers import Autoregressive, Convex, Cosine, Given, Linear, PerPosition, Polynomial
@@ -108,3 +110,23 @@ def test_sums_and_uniforms_have_the_precision_that_was_asked_for(dtype):
     assert drawn.tolist() == [
         int(np.searchsorted(row, u, side="right")) for row, u in zip(cumulated, uniform, strict=True)
     ]
+
+
+def test_a_law_along_an_order_reads_its_own_prefixes():
+    """q(x1 first, then x0): the factors of the reversed order, by conditioning a table."""
+    q = asarray([[flint.fmpq(1, 10), flint.fmpq(2, 10)], [flint.fmpq(3, 10), flint.fmpq(4, 10)]], "q")
+    found = chain_law(MaskedCoupling(q), [[0, 1], [1, 1]], order=Autoregressive([1, 0]))
+    assert [list(row) for row in found] == [[flint.fmpq(6, 10), THIRD], [flint.fmpq(6, 10), 1 - THIRD]]
+    with pytest.raises(ValueError, match="t must be an integer in 0..2"):
+        prefix_states([[0, 1]], 3, 2)
+
+
+def test_a_rate_without_bound_is_refused_where_its_flux_has_mass():
+    """The pivot has lost all weight, a base that is no point mass keeps some: kappa^j / kappa^l has no limit."""
+    ends = np.eye(2)
+    bases = np.stack([np.repeat(ends[:, None], 2, 1), np.full((2, 2, 2), 0.5), np.repeat(ends[None], 2, 0)])
+    spent, slopes = np.array([[0.0], [0.5], [0.5]]), np.array([[-1.0], [0.5], [0.5]])
+    with pytest.raises(ValueError, match="t must leave the velocity finite: base 0 loses all weight at position 0"):
+        flux_kernels(spent, slopes, bases, (0,))
+    arrived = np.array([[0.0], [0.0], [1.0]])
+    assert np.isfinite(flux_kernels(arrived, np.array([[-1.0], [0.0], [1.0]]), bases, (0,))[0]).all()

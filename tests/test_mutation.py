@@ -1,6 +1,7 @@
 """The verdict on a run of mutation testing, on runs made up here."""
 
-from mutation import Edit, edit_of, outcomes, read_explained, verdict
+import pytest
+from mutation import Edit, edit_of, of_words, outcomes, read_explained, verdict
 
 DIFF = """--- a/paths.py
 +++ b/paths.py
@@ -28,7 +29,28 @@ def test_the_verdict_asks_for_all_mutants_the_score_and_every_explanation():
     assert not verdict(found | {"m20": "survived"}, [EDIT, EDIT], {EDIT: "equal"})[1]  # 19 of 21
     assert not verdict(found | {"m20": "not checked"}, [EDIT], {EDIT: "equal"})[1]
     assert not verdict({}, [], {})[1]
+    words = Edit("paths.x_f", 'asarray(p, "p")', "asarray(p, None)")
+    assert verdict(found, [words], {})[1]
+    assert not verdict(found, [words], {words: "explained for nothing"})[1]
 
 
 def test_explanations_are_words():
     assert all(len(reason.split()) > 3 for reason in read_explained().values())
+
+
+@pytest.mark.parametrize(
+    ("takes", "gives", "words"),
+    [
+        ('cast(t, p, "t")', 'cast(t, p, "XXtXX")', True),
+        ('cast(t, p, "t")', "cast(t, p, None)", True),
+        ('cast(t, p, "t")', "cast(t, p, )", True),
+        ("zip(a, b, strict=True)", "zip(a, b, )", True),
+        ("zip(a, b, strict=True)", "zip(a, b, strict=None)", True),
+        ('cast(t, p, "t")', 'cast(None, p, "t")', False),
+        ('cast(t, p, "t") + 1', 'cast(t, p, "t") - 1', False),
+        ('f("a", t)', "f(t)", False),
+        ("zip(a, b, strict=True)", "zip(a, strict=True)", False),
+    ],
+)
+def test_words_are_told_from_formulas(takes, gives, words):
+    assert of_words(Edit("f", takes, gives)) == words
