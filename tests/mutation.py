@@ -4,8 +4,8 @@
     python tests/mutation.py
 
 ``mutation_survivors.json`` beside this file explains survivors: an edit (the function, the lines it takes and gives)
-with the reason why no test can tell it from the formula. An edit that has gone is reported too. Edits of words (a message's
-text, an argument's name in it, zip's ``strict``) are no edits of a formula: they are counted apart.
+with the reason why no test can tell it from the formula. An edit that has gone is reported too. Edits of words (the
+text of a message, an argument's name in it, zip's ``strict``) are no edits of a formula: they are counted apart.
 """
 
 from __future__ import annotations
