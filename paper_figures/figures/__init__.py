@@ -1,0 +1,1 @@
+"""One file a figure, named by what it shows."""

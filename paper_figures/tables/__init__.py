@@ -1,0 +1,1 @@
+"""One file a table, named by what it shows."""
