@@ -8,7 +8,7 @@ import sympy as sp
 from ddfm_theory.arrays import asarray, gamma
 from ddfm_theory.autoregression import chain_law, prefix_states
 from ddfm_theory.couplings import EmpiricalCoupling, MaskedCoupling
-from ddfm_theory.decentralization import Decentralization
+from ddfm_theory.decentralization import Decentralization, top_k_mask
 from ddfm_theory.flux import flux_kernels
 from ddfm_theory.paths import sample_path
 from ddfm_theory.sampling import sample_categorical, sample_static, static_law
@@ -130,3 +130,13 @@ def test_a_rate_without_bound_is_refused_where_its_flux_has_mass():
         flux_kernels(spent, slopes, bases, (0,))
     arrived = np.array([[0.0], [0.0], [1.0]])
     assert np.isfinite(flux_kernels(arrived, np.array([[-1.0], [0.0], [1.0]]), bases, (0,))[0]).all()
+
+
+def test_top_k_keeps_the_lowest_of_equals_and_tells_close_rationals_apart():
+    even = np.full(64, 1 / 64)  # many enough that an unstable sort would reorder them
+    assert top_k_mask(even, 3).nonzero()[0].tolist() == [0, 1, 2]
+    least = flint.fmpq(1, 10**30)
+    close = asarray([HALF - least, HALF + least], "router")  # one float
+    assert [bool(kept) for kept in top_k_mask(close, 1)] == [False, True]
+    with pytest.raises(ValueError, match=r"router of decentralization\.top_k_gate must have order"):
+        top_k_mask(asarray(list(sp.symbols("a b")), "router"), 1)
