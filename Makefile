@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 STAMP = .venv/installed
 
-.PHONY: verify test proofs lint bench docs notebooks readme figures experiments mutation clean
+.PHONY: verify test proofs lint bench docs notebooks lab readme figures experiments mutation clean
 
 verify: $(STAMP)  ## fill the ledger C01-C22 with evidence
 	$(BIN)/ddfm verify --profile default
@@ -28,6 +28,10 @@ docs: $(STAMP)  ## build the documentation into build/docs, warnings being error
 
 notebooks: $(STAMP)  ## make each notebook's .ipynb from its .md
 	$(BIN)/python -m notebooks
+
+lab: $(STAMP)  ## open the notebooks in JupyterLab
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab]'
+	cd notebooks && ../$(BIN)/jupyter lab
 
 readme: $(STAMP)  ## write today's ledger into README.md
 	$(BIN)/ddfm verify --profile default --data digits --markdown README.md
