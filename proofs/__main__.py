@@ -18,7 +18,7 @@ ALL_HOLD, NOT_ALL, BAD_INPUT = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 where every step holds, 1 where not, 2 for bad arguments."""
-    parser = argparse.ArgumentParser(prog="proofs", description="Print and check the derivations of the ledger.")
+    parser = argparse.ArgumentParser(prog="ddfm prove", description="Print and check the derivations of the ledger.")
     parser.add_argument("--claim", action="append", help="a row, such as C08; may be given several times")
     parser.add_argument("--latex", type=Path, help="write the appendix here")
     parser.add_argument("--solver", action="store_true", help="decide bounds by z3 too, for all reals")
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.latex:
             write_whole(chosen.latex, text)
     except (ValueError, OSError) as error:
-        print(f"proofs: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"ddfm prove: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     if any(search.claim in claims for search in SEARCHES):
         print(f"Smallest counterexamples\n\n{markdown(claims)}")

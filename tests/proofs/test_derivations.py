@@ -349,7 +349,7 @@ def test_command(tmp_path, capsys):
 
 def test_command_refuses_what_is_no_claim(capsys):
     assert main(["--claim", "C23"]) == 2
-    assert capsys.readouterr().err == "proofs: claim must be one of C01..C22, was 'C23'\n"
+    assert capsys.readouterr().err == "ddfm prove: claim must be one of C01..C22, was 'C23'\n"
 
 
 def test_command_fails_with_a_wrong_step(monkeypatch, capsys):

@@ -192,7 +192,6 @@ def test_tables_stand_between_markers(smoke, tmp_path):
     assert (tmp_path / "tables.tex").read_text().count(r"\toprule") == len(report.tables(found))
 
 
-@pytest.mark.skipif(not KEPT.exists(), reason="no result is kept")
 def test_the_page_shows_the_kept_result():
     kept = json.loads(KEPT.read_text(encoding="utf-8"))
     assert len(kept["preset"]["seeds"]) >= 3
