@@ -1,8 +1,12 @@
 """The verdict on a run of mutation testing, on runs made up here."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from mutation import Edit, edit_of, of_words, outcomes, read_explained, verdict
 
+ROOT = Path(__file__).parents[1]
 DIFF = """--- a/paths.py
 +++ b/paths.py
 @@ -1,2 +1,2 @@
@@ -32,6 +36,11 @@ def test_the_verdict_asks_for_all_mutants_the_score_and_every_explanation():
     words = Edit("paths.x_f", 'asarray(p, "p")', "asarray(p, None)")
     assert verdict(found, [words], {})[1]
     assert not verdict(found, [words], {words: "explained for nothing"})[1]
+
+
+def test_every_room_that_is_mutated_exists():
+    rooms = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]["only_mutate"]
+    assert [room for room in rooms if not (ROOT / room).is_file()] == []
 
 
 def test_explanations_are_words():
