@@ -12,12 +12,12 @@ from ddfm_theory.paths import marginal_path, path_derivative
 from ddfm_theory.sampling import propagate
 from ddfm_theory.velocities import (
     backward_velocity,
-    combine,
     corrector_velocity,
     marginal_velocity,
     step_backward_velocity,
     step_velocity,
 )
+from ddfm_theory.velocities.backward import combine
 from proofs.derivation import Derivation, Step
 from proofs.sums import Flow, add, any_coupling, case, delta, over, tabulate, vanishes
 

@@ -158,13 +158,13 @@ PLANTED = {  # file, old, new, the claims that must be named
     ),
     "a sign of the divergence": ("continuity.py", "return -inflow", "return inflow", ["C03"]),
     "a sign of the velocity": (
-        "velocities.py",
+        "velocities/marginal.py",
         "sign[mask] = -sign[mask]",
         "sign[mask] = sign[mask] * 1",
         ["C03", "C06"],
     ),
     "kappa for kappa'": (
-        "velocities.py",
+        "velocities/marginal.py",
         "for time in (t, t_next))\n    if type(now)",
         "for time in (t, t))\n    if type(now)",
         ["C04", "C06"],

@@ -34,13 +34,13 @@ from ddfm_theory.schedulers import Linear, Polynomial
 from ddfm_theory.velocities import (
     backward_velocity,
     choose_pivot,
-    combine,
     conditional_velocity,
     marginal_velocity,
     step_backward_velocity,
     step_velocity,
     velocity_conditions,
 )
+from ddfm_theory.velocities.backward import combine
 
 HALF = flint.fmpq(1, 2)
 

@@ -10,7 +10,8 @@ References:
 """
 
 from ddfm_theory.schedulers.base import Scheduler
-from ddfm_theory.schedulers.given import Autoregressive, Convex, Given, PerPosition, Steps
+from ddfm_theory.schedulers.convex import Convex
+from ddfm_theory.schedulers.given import Autoregressive, Given, PerPosition, Steps
 from ddfm_theory.schedulers.smooth import Cosine, Linear, Polynomial, Windowed
 
 __all__ = [
