@@ -20,7 +20,6 @@ from ddfm_theory.arrays import (
     Array,
     asarray,
     full,
-    gather,
     instance,
     namespace,
     nonnegative,
@@ -30,7 +29,7 @@ from ddfm_theory.arrays import (
     stack,
     tokens,
 )
-from ddfm_theory.couplings import EmpiricalCoupling, MaskedCoupling
+from ddfm_theory.couplings import LARGEST_VOCABULARY, EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.schedulers import Autoregressive
 
 __all__ = [
@@ -57,7 +56,7 @@ def prefix_states(sequences: Any, t: int, vocabulary: int, order: Autoregressive
     Returns:
         Shape (B, N).
     """
-    rows = tokens(sequences, "sequences", positive_int(vocabulary, "vocabulary", high=(1 << 31) - 2))
+    rows = tokens(sequences, "sequences", positive_int(vocabulary, "vocabulary", high=LARGEST_VOCABULARY))
     length = rows.shape[1]
     shown = _order(order).positions(length)[: positive_int(t, "t", 0, length)]
     out = np.full_like(rows, vocabulary)
@@ -123,8 +122,7 @@ def chain_law(coupling: AllMask, sequences: Any, order: Autoregressive | None = 
     """
     instance(coupling, AllMask, "coupling")
     rows = tokens(sequences, "sequences", coupling.vocabulary, coupling.length)
-    positions = _order(order).positions(coupling.length)
-    masses = [coupling.mass_at(prefix_states(rows, t, coupling.vocabulary, order)) for t in range(len(positions) + 1)]
+    masses = [coupling.mass_at(prefix_states(rows, t, coupling.vocabulary, order)) for t in range(coupling.length + 1)]
     return stack([ratio(after, before) for before, after in zip(masses, masses[1:], strict=False)], axis=1)
 
 
@@ -132,4 +130,4 @@ def sequence_probability(coupling: AllMask, sequences: Any) -> Array:
     """Return q(x) for given sequences, shape (B,)."""
     instance(coupling, AllMask, "coupling")
     rows = tokens(sequences, "sequences", coupling.vocabulary, coupling.length)
-    return gather(coupling.target, rows) if isinstance(coupling, MaskedCoupling) else coupling.mass_at(rows)
+    return coupling.mass_at(rows)

@@ -41,6 +41,7 @@ from ddfm_theory.arrays import (
 
 __all__ = ["AnyCoupling", "Coupling", "EmpiricalCoupling", "MaskedCoupling", "states_of"]
 
+LARGEST_VOCABULARY = (1 << 31) - 2  # the mask is one token more
 BLOCK = 1 << 24  # entries of a temporary: what "bounded memory" means here
 
 
@@ -214,7 +215,7 @@ class EmpiricalCoupling:
     masked = True
 
     def __init__(self, samples: Any, weights: Any = None, *, vocabulary: int) -> None:
-        self.vocabulary = positive_int(vocabulary, "vocabulary", high=(1 << 31) - 2)
+        self.vocabulary = positive_int(vocabulary, "vocabulary", high=LARGEST_VOCABULARY)
         self.samples = tokens(samples, "samples", self.vocabulary)
         n, self.length = self.samples.shape
         if n == 0 or self.length == 0:

@@ -41,6 +41,8 @@ from ddfm_theory.schedulers import Scheduler
 
 __all__ = ["marginal_path", "path_at", "path_derivative", "sample_path"]
 
+MOST_DRAWS = (1 << 31) - 1  # at once
+
 
 def check(coupling: AnyCoupling, scheduler: Scheduler) -> None:
     """Check the two arguments that every path has."""
@@ -196,7 +198,7 @@ def choose(law: Array, count: int, rng: np.random.Generator, name: str) -> np.nd
     if is_symbolic(law):
         raise ValueError(f"{name} must hold numbers to be drawn from, held symbols")
     p = to_float(law).ravel()
-    return rng.choice(p.size, size=positive_int(count, "count", high=(1 << 31) - 1), p=p / p.sum())
+    return rng.choice(p.size, size=positive_int(count, "count", high=MOST_DRAWS), p=p / p.sum())
 
 
 def sample_path(coupling: AnyCoupling, scheduler: Scheduler, t: Any, count: int, seed: Any) -> np.ndarray:

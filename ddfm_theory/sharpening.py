@@ -35,6 +35,8 @@ from ddfm_theory.decentralization import mix
 
 __all__ = ["geometric_mixture", "greedy", "nucleus", "temperature"]
 
+HIGHEST_POWER = 1 << 16  # of an exact law: its entries grow by as many digits
+
 
 def temperature(law: Array, inverse: Any) -> Array:
     r"""Return the sharpened law :math:`p^{1/T} / \sum p^{1/T}`.
@@ -48,7 +50,7 @@ def temperature(law: Array, inverse: Any) -> Array:
     """
     law = over_tokens(nonnegative(law, "law"), "law")
     if is_object(law):
-        powered = law ** positive_int(inverse, "inverse", high=1 << 16)
+        powered = law ** positive_int(inverse, "inverse", high=HIGHEST_POWER)
     else:
         power = float(beside(inverse, np.zeros(()), "inverse", (), "()"))
         if not power > 0:
@@ -76,7 +78,7 @@ def nucleus(law: Array, mass: Any) -> Array:
     """
     law = _one_law(law, "sharpening.nucleus")
     order = np.argsort(-(law if is_object(law) else to_float(law)), kind="stable")
-    kept, held = full(tuple(law.shape), 0, law), full((1,), 0, law)[0]
+    kept, held = full(tuple(law.shape), 0, law), full((), 0, law)[()]
     refuse("sharpening.nucleus", limit := beside(mass, law, "mass", (), "()")[()], "mass")
     if not (bool(limit > 0) and bool(limit <= 1)):
         raise ValueError(f"mass must be in (0, 1], was {mass!r}")
@@ -85,7 +87,7 @@ def nucleus(law: Array, mass: Any) -> Array:
             break
         kept[int(token)] = law[int(token)]
         held = held + law[int(token)]
-    return ratio(kept, total(kept, 0))
+    return ratio(kept, total(kept))
 
 
 def greedy(law: Array) -> Array:
@@ -93,7 +95,7 @@ def greedy(law: Array) -> Array:
     law = _one_law(law, "sharpening.greedy")
     best = int(np.argmax(law if is_object(law) else to_float(law)))
     out = full(tuple(law.shape), 0, law)
-    out[best] = full((1,), 1, law)[0]
+    out[best] = full((), 1, law)[()]
     return out
 
 
@@ -115,12 +117,12 @@ def geometric_mixture(router: Array, laws: Array) -> Array:
         xp = namespace(laws)
         logits = mix(router, log(laws))
         powered = xp.exp(logits - logits.max())
-        return ratio(powered, total(powered, 0))
+        return ratio(powered, total(powered))
     if {system_of(laws), system_of(router)} != {"rational"}:
         raise ValueError(f"laws must be floats or rationals, were of {system_of(laws)} and {system_of(router)} entries")
     odds = [_rational_power([laws[k, x] / laws[k, -1] for k in range(len(laws))], router) for x in range(laws.shape[1])]
     powered = asarray(odds, "laws")
-    return ratio(powered, total(powered, 0))
+    return ratio(powered, total(powered))
 
 
 def _rational_power(bases: Sequence[Any], exponents: Array) -> Any:

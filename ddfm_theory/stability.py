@@ -109,7 +109,7 @@ def _mixture_bound(distance: Callable[..., Array], *given: Any) -> Array:
         beside(values, laws, name, shape, f"{shape}, as laws")
         for values, name, shape in zip(given, names, shapes, strict=True)
     )
-    return distance(r, r_hat, *names[:2]) + total(r * distance(p, p_hat, *names[2:]), 0)
+    return distance(r, r_hat, *names[:2]) + total(r * distance(p, p_hat, *names[2:]))
 
 
 def sequence_tv_bound(prefix_probability: Sequence[Array], laws: Sequence[Array], laws_hat: Sequence[Array]) -> Array:
@@ -173,8 +173,8 @@ def top_k_shift(router: Array, k: int, laws: Array) -> tuple[Array, Array]:
     keeps, zero = top_k_mask(router, k), full((), 0, router)
     xp = namespace(router)
     held, dropped = xp.where(keeps, router, zero), xp.where(keeps, zero, router)
-    lost = total(dropped, 0)
-    sides = [mix(ratio(part, total(part, 0)), laws) for part in (held, dropped)]
+    lost = total(dropped)
+    sides = [mix(ratio(part, total(part)), laws) for part in (held, dropped)]
     return lost * total_variation(*sides), lost
 
 

@@ -1,19 +1,24 @@
 """Details that laws over families do not reach: each test here was written for an edit of a formula that survived."""
 
+from fractions import Fraction
+
 import flint
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 
 from ddfm_theory.arrays import asarray, gamma
-from ddfm_theory.autoregression import chain_law, prefix_states
+from ddfm_theory.autoregression import chain_law, prefix_states, sequence_probability
 from ddfm_theory.couplings import EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.decentralization import Decentralization, top_k_mask
 from ddfm_theory.flux import flux_kernels
-from ddfm_theory.paths import sample_path
-from ddfm_theory.sampling import sample_categorical, sample_static, static_law
-from ddfm_theory.schedulers import Autoregressive, Convex, Cosine, Given, Linear, PerPosition, Polynomial
-from ddfm_theory.sharpening import geometric_mixture
+from ddfm_theory.paths import path_at, sample_path
+from ddfm_theory.sampling import sample_categorical, sample_discrete, sample_route_once, sample_static, static_law
+from ddfm_theory.sampling.laws import slack
+from ddfm_theory.schedulers import Autoregressive, Convex, Cosine, Given, Linear, PerPosition, Polynomial, Windowed
+from ddfm_theory.sharpening import geometric_mixture, greedy, nucleus, temperature
+from ddfm_theory.stability import mixture_tv_bound
 from ddfm_theory.velocities import corrector_velocity
 
 HALF, THIRD = flint.fmpq(1, 2), flint.fmpq(1, 3)
@@ -140,3 +145,72 @@ def test_top_k_keeps_the_lowest_of_equals_and_tells_close_rationals_apart():
     assert [bool(kept) for kept in top_k_mask(close, 1)] == [False, True]
     with pytest.raises(ValueError, match=r"router of decentralization\.top_k_gate must have order"):
         top_k_mask(asarray(list(sp.symbols("a b")), "router"), 1)
+
+
+def test_sharpening_row_by_row_and_its_limits():
+    rows = temperature(np.array([[1e-200, 3e-200], [0.25, 0.75]]), 2)
+    assert np.abs(rows - [0.1, 0.9]).max() <= gamma("float64", 8)
+    with pytest.raises(ValueError, match="inverse must be positive"):
+        temperature(np.array([0.5, 0.5]), 0)
+    for mass in (2, 1.5):
+        with pytest.raises(ValueError, match="mass must be in"):
+            nucleus(np.array([0.5, 0.5]), mass)
+    tiny = np.full((3, 3), 1e-300) + np.eye(3)  # each token almost excluded by two experts of three
+    assert np.abs(geometric_mixture(np.full(3, 1 / 3), tiny) * 3 - 1).max() <= gamma("float64", 4000)
+
+
+def test_the_largest_tokens_are_found_among_many_equal_and_among_close_rationals():
+    assert nucleus(np.full(64, 1 / 64), 3 / 64).nonzero()[0].tolist() == [0, 1, 2]  # an unstable sort would stray
+    assert list(greedy(np.array([0.2, 0.7, 0.1]))) == [0, 1, 0]
+    least = flint.fmpq(1, 10**30)
+    close = asarray([HALF - least, HALF + least], "law")  # one float
+    assert list(greedy(close)) == list(nucleus(close, HALF)) == [0, 1]
+    for sharpen, name in ((greedy, "greedy"), (lambda law: nucleus(law, 1), "nucleus")):
+        with pytest.raises(ValueError, match=f"law of sharpening.{name} must have order"):
+            sharpen(asarray(list(sp.symbols("a b")), "law"))
+
+
+def test_breakpoints_of_windows():
+    assert Windowed(Fraction(1, 2)).breakpoints(3) == (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
+    assert Windowed(0.5).breakpoints(3) == (0.25, 0.5, 0.75)
+    assert "<svg" in Linear()._repr_svg_()
+
+
+def test_rows_of_another_length_are_named():
+    rows = MaskedCoupling(np.full((2, 2), 0.25))
+    for call in (lambda: chain_law(rows, [[0]]), lambda: sequence_probability(rows, [[0]])):
+        with pytest.raises(ValueError, match="sequences must"):
+            call()
+    with pytest.raises(ValueError, match=r"states must have .* 2"):
+        path_at(rows, Linear(), 0.5, [[0]])
+    with pytest.raises(ValueError, match="coupling must hold numbers to be drawn from"):
+        sample_path(MaskedCoupling(asarray([sp.Symbol("a"), 1 - sp.Symbol("a")], "q")), Linear(), 0.5, 1, 0)
+
+
+def test_a_law_that_is_none_is_told_from_rounding_and_found():
+    limit = float(slack(np.array([0.0, 1.0])))
+    rng = np.random.default_rng(0)
+    assert sample_categorical(np.array([-limit, 1 + limit]), rng, "float64") == 1
+    with pytest.raises(ValueError, match=r"laws must be pmfs, was \[0.9 0.2\] at \(1,\)"):
+        sample_categorical(np.array([[0.5, 0.5], [0.9, 0.2]]), rng)
+    with pytest.raises(ValueError, match=r"dtype must be float64 or float32"):
+        sample_categorical(np.array([0.5, 0.5]), rng, np.float16)
+
+
+def test_one_sample_runs_one_expert_alone():
+    experts = Decentralization(np.array([1.0, 0.0]), [MaskedCoupling(np.array(q)) for q in ([1.0, 0.0], [0.0, 1.0])])
+    assert sample_route_once(experts, Linear(), [0, 1], 1, 0).tolist() == [[0]]
+
+
+def test_samples_of_torch_laws_are_those_of_numpy():
+    p = np.random.default_rng(0).dirichlet(np.ones(9)).reshape(3, 3)
+    ends = [sample_discrete(MaskedCoupling(q), Linear(), [0, 0.5, 1], 50, 7) for q in (p, torch.tensor(p))]
+    assert ends[0].tolist() == ends[1].tolist()
+
+
+def test_a_bound_names_what_does_not_fit():
+    r, laws = np.array([0.5, 0.5]), np.full((2, 3), 1 / 3)
+    with pytest.raises(ValueError, match="laws_hat must"):
+        mixture_tv_bound(r, r, laws, laws[:, :2])
+    with pytest.raises(ValueError, match=r"laws must have shape \(K, d\)"):
+        mixture_tv_bound(r, r, laws[0], laws)

@@ -60,7 +60,7 @@ def negative_elbo(coupling: MaskedCoupling, scheduler: Scheduler, law: Array, *,
             slope = schedule_dot(coupling, scheduler, time)[-1]
             slope = slope * cast(asarray((b - a) * weight * stretch, "nodes"), coupling.target)
             pieces.append(total(weighted_losses(coupling, schedule(coupling, scheduler, time), slope, law)))
-    return total(stack(pieces), 0)
+    return total(stack(pieces))
 
 
 def _degree(scheduler: Scheduler, coupling: MaskedCoupling) -> int | None:

@@ -117,7 +117,7 @@ class Scheduler:
         import sympy
 
         value = cast(moment(kappa, "kappa"), np.zeros(()), "kappa")
-        symbol = sympy.Symbol("kappa", positive=True)
+        symbol = sympy.Symbol("kappa")
         return np.array([float(time.subs(symbol, float(value))) for time in self.inverse_formula(symbol, length)])
 
     def _repr_svg_(self) -> str | None:

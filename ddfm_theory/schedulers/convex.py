@@ -29,6 +29,8 @@ from ddfm_theory.schedulers.base import Scheduler, moment, positions
 if TYPE_CHECKING:
     import sympy
 
+FINEST = 1 << 16  # steps of a grid on which the laws of a schedule are checked
+
 
 class Convex(Scheduler):
     r"""A user's own convex weights over any number of base pmfs.
@@ -65,7 +67,7 @@ class Convex(Scheduler):
         self.bases = None if bases is None else pmf(bases, "bases", axis=-1)
         if self.bases is not None and (self.bases.ndim not in (2, 4) or len(set(self.bases.shape[1:])) != 1):
             raise ValueError(f"bases must have shape (J - 2, d) or (J - 2, d, d, d), was {tuple(self.bases.shape)}")
-        self._check(positive_int(grid, "grid", high=1 << 16))
+        self._check(positive_int(grid, "grid", high=FINEST))
 
     def _rows(self, t: Any, order: int) -> Array:
         time = moment(t)

@@ -97,8 +97,8 @@ class Cosine(Scheduler):
 
         if system_of(time) != "rational":
             raise ValueError(f"t must be rational where Cosine is exact, was of {system_of(time)} entries; use Given")
-        t = sympy.Symbol("t", real=True)
-        expression = sympy.diff(self._formula(t, 1)[0], t, order) if order else self._formula(t, 1)[0]
+        t = sympy.Symbol("t")
+        expression = sympy.diff(self._formula(t, 1)[0], t, order)
         value = expression.subs(t, sympy.Rational(str(number(time))))
         if not value.is_Rational:
             raise ValueError(f"t must have a rational cosine among exact entries, was {time}: {value}; use Given")
