@@ -5,7 +5,8 @@ import torch
 
 from ddfm_theory.ledger.draws import RandomDraw, SymbolDraw, floating, rational, rounded
 
-DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+# far is the device of far_device.py, where that is imported first
+DEVICES = ["cpu", *(name for name in ("cuda", "far") if hasattr(torch, name) and getattr(torch, name).is_available())]
 FLOATS = {
     "numpy float64": np.zeros(1),
     "numpy float32": np.zeros(1, dtype="float32"),
