@@ -128,7 +128,7 @@ def geometric_mixture(router: Array, laws: Array) -> Array:
 def _rational_power(bases: Sequence[Any], exponents: Array) -> Any:
     """Return prod_k bases_k^exponents_k where it is rational."""
     common = math.lcm(*(int(e.q) for e in exponents))
-    value = math.prod((b ** int((e * common).p) for b, e in zip(bases, exponents, strict=True)), start=flint.fmpq(1))
+    value = math.prod((b ** int((e * common).p) for b, e in zip(bases, exponents, strict=True)))
     roots = [part.root(common) for part in (value.p, value.q)]
     if roots[0] ** common != value.p or roots[1] ** common != value.q:
         raise ValueError(f"laws must have a rational geometric mixture among exact entries, had {value}^(1/{common})")

@@ -65,11 +65,14 @@ def corrector_velocity(forward: Array, backward: Array, alpha: Any, beta: Any) -
     forward, backward = alike(forward, backward, ("forward", "backward"))
     a = beside(nonnegative(alpha, "alpha"), forward, "alpha", (), "()")
     b = beside(nonnegative(beta, "beta"), forward, "beta", (), "()")
-    exact = is_object(forward)
-    slack = 0 if exact else gamma(forward.dtype, 3) * (1 + float(a) + float(b))
-    if not (bool(a - b == 1) if exact else abs(float(a - b) - 1) <= slack):
+    if not (bool(a - b == 1) if is_object(forward) else abs(float(a - b) - 1) <= _slack(forward, a, b)):
         raise ValueError(f"alpha must be one more than beta, was {alpha} against {beta}")
     return finite(combine(forward, backward, a, b), "alpha u - beta u~")
+
+
+def _slack(like: Array, a: Array, b: Array) -> float:
+    """Return what rounding alpha, beta and their difference can cost."""
+    return gamma(like.dtype, 3) * (1 + float(a) + float(b))
 
 
 def combine(forward: Array, backward: Array, alpha: Array, beta: Array) -> Array:
