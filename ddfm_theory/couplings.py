@@ -218,8 +218,8 @@ class EmpiricalCoupling:
         self.vocabulary = positive_int(vocabulary, "vocabulary", high=LARGEST_VOCABULARY)
         self.samples = tokens(samples, "samples", self.vocabulary)
         n, self.length = self.samples.shape
-        if n == 0 or self.length == 0:
-            raise ValueError(f"samples must have at least one row and one column, was of shape {self.samples.shape}")
+        if n == 0:
+            raise ValueError(f"samples must have at least one row, was of shape {self.samples.shape}")
         self.weights = np.full(n, 1 / n) if weights is None else pmf(weights, "weights")
         if tuple(self.weights.shape) != (n,):
             raise ValueError(f"weights must have shape ({n},), was {tuple(self.weights.shape)}")

@@ -212,7 +212,7 @@ def hard_router(assignments: Any, experts: int, like: Array) -> Array:
     like = asarray(like, "like")
     out = full((experts, rows.shape[0]), 0, like)
     for b, k in enumerate(rows):
-        out[int(k), b] = full((1,), 1, like)[0]
+        out[int(k), b] = full((), 1, like)[()]
     return out
 
 

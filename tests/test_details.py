@@ -13,7 +13,7 @@ from ddfm_theory.autoregression import chain_law, prefix_states, sequence_probab
 from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.decentralization import Decentralization, top_k_mask
 from ddfm_theory.flux import flux_kernels
-from ddfm_theory.objectives import entropy, generalized_kl, reveal_entropy
+from ddfm_theory.objectives import decomposition, entropy, generalized_kl, reveal_entropy
 from ddfm_theory.paths import path_at, sample_path
 from ddfm_theory.sampling import sample_categorical, sample_discrete, sample_route_once, sample_static, static_law
 from ddfm_theory.sampling.laws import slack
@@ -139,8 +139,7 @@ def test_a_rate_without_bound_is_refused_where_its_flux_has_mass():
 
 
 def test_top_k_keeps_the_lowest_of_equals_and_tells_close_rationals_apart():
-    even = np.full(64, 1 / 64)  # many enough that an unstable sort would reorder them
-    assert top_k_mask(even, 3).nonzero()[0].tolist() == [0, 1, 2]
+    assert top_k_mask(np.tile([1, 2], 32) / 96, 2).nonzero()[0].tolist() == [1, 3]  # an unstable sort strays
     least = flint.fmpq(1, 10**30)
     close = asarray([HALF - least, HALF + least], "router")  # one float
     assert [bool(kept) for kept in top_k_mask(close, 1)] == [False, True]
@@ -270,3 +269,27 @@ def test_the_last_weight_of_three():
     s = sp.Symbol("s")
     middle = Convex([(1 - s) ** 2, 2 * s * (1 - s), s**2], [[HALF, HALF]], variable=s)
     assert list(middle.kappa_dot(flint.fmpq(1, 4), 1)) == [HALF]
+
+
+def test_samples_that_are_none_and_vocabularies_without_room_for_a_mask():
+    with pytest.raises(ValueError, match="samples must have at least one row"):
+        EmpiricalCoupling(np.zeros((0, 2), dtype=int), vocabulary=2)
+    for call in (
+        lambda: EmpiricalCoupling([[0]], vocabulary=1 << 31),
+        lambda: prefix_states([[0]], 0, 1 << 31),
+        lambda: EmpiricalCoupling([[0]], vocabulary=(1 << 31) - 1),
+    ):
+        with pytest.raises(ValueError, match="vocabulary must be an integer in"):
+            call()
+
+
+@pytest.mark.parametrize("array", [np.array, torch.tensor])
+def test_samples_reveal_nothing_where_nothing_is_hidden(array):
+    rows = EmpiricalCoupling([[0, 1], [1, 1], [0, 0]], array([0.5, 0.25, 0.25]), vocabulary=2)
+    assert rows.reveal_at([[0, 2], [2, 2]]).tolist() == [[[0, 0], [0.25, 0.5]], [[0.75, 0.25], [0.25, 0.75]]]
+
+
+def test_the_objective_has_one_term_a_token():
+    q = np.random.default_rng(0).dirichlet(np.ones(8), size=2).reshape(2, 2, 2, 2)
+    terms = decomposition(Decentralization(np.array([0.4, 0.6]), [MaskedCoupling(law) for law in q]))
+    assert terms.total.shape == terms.experts.shape == terms.router.shape == (3,)

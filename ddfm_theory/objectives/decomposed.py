@@ -51,6 +51,6 @@ def decomposition(experts: Decentralization) -> Decomposition:
         for axis in range(central.length, t, -1):
             p = total(p, axis)
         whole.append(entropy(total(p, 0)))
-        parts.append(entropy(p) - entropy(experts.weights))
+        parts.append(entropy(p))  # H(K) more than H(X^t | K), at every t
         shared.append(mutual_information(namespace(p).reshape(p, (p.shape[0], -1))))
     return Decomposition(*(stack([b - a for a, b in zip(x, x[1:], strict=False)]) for x in (whole, parts, shared)))
