@@ -76,7 +76,7 @@ def _kl_divergence(p: Array, q: Array, *names: str) -> Array:
     charged = p != 0
     if bool((charged & (q == 0)).any()):
         raise ValueError(f"{names[1]} must charge what {names[0]} charges: an infinite divergence is refused")
-    xp, one = namespace(p, q), full((), 1, p)
+    xp, one = namespace(p), full((), 1, p)
     return total(p * (log(xp.where(charged, p, one)) - log(xp.where(charged, q, one))), p.ndim - 1)
 
 

@@ -15,12 +15,19 @@ from ddfm_theory.decentralization import Decentralization, top_k_mask
 from ddfm_theory.flux import flux_kernels
 from ddfm_theory.objectives import decomposition, entropy, generalized_kl, reveal_entropy
 from ddfm_theory.paths import path_at, sample_path
-from ddfm_theory.sampling import sample_categorical, sample_discrete, sample_route_once, sample_static, static_law
+from ddfm_theory.sampling import (
+    path_law,
+    sample_categorical,
+    sample_discrete,
+    sample_route_once,
+    sample_static,
+    static_law,
+)
 from ddfm_theory.sampling.laws import slack
 from ddfm_theory.schedulers import Autoregressive, Convex, Cosine, Given, Linear, PerPosition, Polynomial, Windowed
 from ddfm_theory.sharpening import geometric_mixture, greedy, nucleus, temperature
-from ddfm_theory.stability import mixture_tv_bound
-from ddfm_theory.velocities import backward_velocity, corrector_velocity
+from ddfm_theory.stability import kl_divergence, mixture_tv_bound
+from ddfm_theory.velocities import backward_velocity, corrector_velocity, marginal_velocity
 
 HALF, THIRD = flint.fmpq(1, 2), flint.fmpq(1, 3)
 
@@ -108,11 +115,11 @@ def test_a_static_sampler_starts_where_it_is_told():
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_sums_and_uniforms_have_the_precision_that_was_asked_for(dtype):
-    """Over 100,000 tokens float32's sums stray by many tokens; equal streams then give the definition's very draws."""
-    laws = np.random.default_rng(0).dirichlet(np.ones(100_000), size=8)
+    """Over a million tokens float32's sums stray by many tokens; equal streams then give the definition's very draws."""
+    laws = np.random.default_rng(0).dirichlet(np.ones(1_000_000), size=4)
     drawn = sample_categorical(laws, np.random.default_rng(1), dtype)
     cumulated = np.cumsum(laws, axis=-1, dtype=dtype)
-    uniform = np.random.default_rng(1).random(8, dtype=dtype) * cumulated[:, -1]
+    uniform = np.random.default_rng(1).random(4, dtype=dtype) * cumulated[:, -1]
     assert drawn.tolist() == [
         int(np.searchsorted(row, u, side="right")) for row, u in zip(cumulated, uniform, strict=True)
     ]
@@ -191,8 +198,9 @@ def test_a_law_that_is_none_is_told_from_rounding_and_found():
     limit = float(slack(np.array([0.0, 1.0])))
     rng = np.random.default_rng(0)
     assert sample_categorical(np.array([-limit, 1 + limit]), rng, "float64") == 1
-    with pytest.raises(ValueError, match=r"laws must be pmfs, was \[0.9 0.2\] at \(1,\)"):
-        sample_categorical(np.array([[0.5, 0.5], [0.9, 0.2]]), rng)
+    for row, shown in (([0.9, 0.2], r"\[0.9 0.2\]"), ([-0.2, 1.2], r"\[-0.2  1.2\]")):
+        with pytest.raises(ValueError, match=rf"laws must be pmfs, was {shown} at \(1,\)"):
+            sample_categorical(np.array([[0.5, 0.5], row]), rng)
     with pytest.raises(ValueError, match=r"dtype must be float64 or float32"):
         sample_categorical(np.array([0.5, 0.5]), rng, np.float16)
 
@@ -293,3 +301,28 @@ def test_the_objective_has_one_term_a_token():
     q = np.random.default_rng(0).dirichlet(np.ones(8), size=2).reshape(2, 2, 2, 2)
     terms = decomposition(Decentralization(np.array([0.4, 0.6]), [MaskedCoupling(law) for law in q]))
     assert terms.total.shape == terms.experts.shape == terms.router.shape == (3,)
+
+
+def test_a_divergence_names_what_it_cannot_take():
+    logs, even = log(asarray([2, 3], "p")), np.array([0.5, 0.5])
+    calls = {
+        r"^p of stability\.kl_divergence": (logs, even),
+        r"^q of stability\.kl_divergence": (even, logs),
+        "^p must be nonnegative": ([-1.0, 2.0], even),
+        "^p must have": (0.5, even),
+    }
+    for words, given in calls.items():
+        with pytest.raises(ValueError, match=words):
+            kl_divergence(*given)
+
+
+def test_no_step_is_a_path_and_too_many_are_refused():
+    p = np.full(2048, 1 / 2048)
+    assert path_law(p, []).tolist() == p.tolist()
+    with pytest.raises(ValueError, match="velocities must"):
+        path_law(p, [np.zeros((2048, 1, 2048))] * 2)
+
+
+def test_a_pivot_is_a_base():
+    with pytest.raises(ValueError, match=r"pivot must be an integer in 0\.\.1"):
+        marginal_velocity(MaskedCoupling(np.array([0.5, 0.5])), Linear(), 0.5, pivot=[2])
