@@ -12,8 +12,10 @@ From Ddfm Require Import Ensemble Stability Lazy MaskedRate TopK Product.
 From Ddfm Require Import Corrector TwoBits Averaging CounterexamplesToken.
 From Ddfm Require Import Counterexamples CounterexamplesChain.
 From Ddfm Require Import Windows Parallel TwoPositions Independent Logarithm.
-From Ddfm Require Import ExactStep Losses Elbo.
-From Ddfm Require Import CounterexamplesWindow CounterexamplesLog.
+From Ddfm Require Import ThreeBases ExactStep Losses Elbo Jumps Decoding.
+From Ddfm Require Import CounterexamplesWindow CounterexamplesMasked.
+From Ddfm Require Import CounterexamplesRate CounterexamplesDecoding.
+From Ddfm Require Import CounterexamplesLog.
 
 Unset Printing Implicit Defensive.
 Set Printing Width 100.
@@ -150,6 +152,28 @@ Print biased_coin.
 Print sure.
 Print unsure.
 Print twin_bits.
+Print three_schedule.
+Print three_base.
+Print three_path.
+Print spending_step.
+Print redrawn.
+Print before.
+Print likeliest.
+Print greedy.
+Print in_nucleus.
+Print nucleus.
+Print even.
+Print coin.
+Print law_of.
+Print pair_of.
+Print coins.
+Print spent_law.
+Print spent_defect.
+Print lean_twins.
+Print uniform_base2.
+Print uniform_path2.
+Print last_step.
+Print last_defect.
 
 (* Velocity.v *)
 Check C04_step_kernel_is_pmf.
@@ -508,6 +532,8 @@ Check C20_control_restored.
 Print Assumptions C20_control_restored.
 
 (* CounterexamplesLog.v *)
+Check C19_control_jumps_together.
+Print Assumptions C19_control_jumps_together.
 Check C14_control_KL_weights.
 Print Assumptions C14_control_KL_weights.
 Check C12_control_static_weights.
@@ -516,3 +542,45 @@ Check C19_control_weight_left_out.
 Print Assumptions C19_control_weight_left_out.
 Check C07_control_all_hidden.
 Print Assumptions C07_control_all_hidden.
+
+(* ThreeBases.v *)
+Check C05_spent_component_TV.
+Print Assumptions C05_spent_component_TV.
+Check C05_spent_component_run.
+Print Assumptions C05_spent_component_run.
+
+(* Jumps.v *)
+Check C19_jumps_at_least_entropy.
+Print Assumptions C19_jumps_at_least_entropy.
+
+(* Decoding.v *)
+Check C16_greedy_TV.
+Print Assumptions C16_greedy_TV.
+Check C16_greedy_agrees_iff.
+Print Assumptions C16_greedy_agrees_iff.
+
+(* CounterexamplesMasked.v *)
+Check C01_control_wrong_end.
+Print Assumptions C01_control_wrong_end.
+Check C05_control_steep_start.
+Print Assumptions C05_control_steep_start.
+Check C05_control_fourth_root.
+Print Assumptions C05_control_fourth_root.
+
+(* CounterexamplesRate.v *)
+Check C05_control_three_components.
+Print Assumptions C05_control_three_components.
+Check C05_control_spent_run.
+Print Assumptions C05_control_spent_run.
+Check C05_control_uniform_source.
+Print Assumptions C05_control_uniform_source.
+
+(* CounterexamplesDecoding.v *)
+Check C16_control_greedy.
+Print Assumptions C16_control_greedy.
+Check C16_control_nucleus.
+Print Assumptions C16_control_nucleus.
+Check C16_control_nucleus_mass.
+Print Assumptions C16_control_nucleus_mass.
+Check C16_control_accidental.
+Print Assumptions C16_control_accidental.

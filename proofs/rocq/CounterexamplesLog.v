@@ -3,7 +3,8 @@
    C14: with weights r^ for r the KL bound is too low by L(8/5)/2.
    C12: omega_k at a prefix costs KL((5/8, 3/8) || (1/2, 1/2)) more.
    C07: summing over all hidden positions, 00/11: 2 L(2) instead of L(2).
-   C19: the weight 1/(1 - kappa) left out, linear kappa, N = 1: H/2.          *)
+   C19: the weight 1/(1 - kappa) left out, linear kappa, N = 1: H/2; both
+   positions of 00/11 in one jump: 2 L(2) instead of L(2).                   *)
 
 From mathcomp Require Import all_ssreflect all_algebra.
 From Ddfm Require Import Sums Velocity Marginal Paths Decentralization Continuous.
@@ -149,6 +150,50 @@ Qed.
 (* C07: half on 00, half on 11; every hidden position counts at every step. *)
 Definition twin_bits (y : {ffun 'I_2 -> bool}) : R := (y ord0 == y ord_max)%:R / 2%:R.
 
+Lemma twin_pmf : is_pmf twin_bits.
+Proof.
+have two0 : 2%:R != 0 :> R by rewrite pnatr_eq0.
+split=> [y|]; first by rewrite divr_ge0 ?ler0n.
+rewrite sum_pair2 !big_bool /twin_bits !pair2_0 !pair2_1 /= !mul0r addr0 add0r.
+by rewrite -mulrDl -[1%:R + _]/(2%:R) mulfV.
+Qed.
+
+Lemma twin_entropies (b : {ffun 'I_2 -> bool}) :
+  places_entropy twin_bits L b = (b ord0 || b ord_max)%:R * L 2%:R.
+Proof.
+have two0 : 2%:R != 0 :> R by rewrite pnatr_eq0.
+have half : L (1 / 2%:R) = - L 2%:R by rewrite log_div ?ltr0n ?ltr01 // (log1 L_mul) sub0r.
+have mass y : revealed_mass twin_bits (show b y) =
+    if b ord0 && b ord_max then twin_bits y else if b ord0 || b ord_max then 1 / 2%:R else 1.
+  rewrite /revealed_mass sum_pair2 !big_bool /agrees !forall_ord2 /twin_bits.
+  rewrite !pair2_0 !pair2_1 /show !ffunE.
+  case: (b ord0); case: (b ord_max); case: (y ord0); case: (y ord_max);
+    rewrite /= ?(mul0r, mulr0, mulr1, addr0, add0r) -?mulrDl -?[1%:R + _]/(2%:R) ?mulfV //.
+rewrite /places_entropy sum_pair2 !big_bool !mass /twin_bits !pair2_0 !pair2_1 /= !mul0r.
+rewrite addr0 add0r -mulrDr.
+case: (b ord0); case: (b ord_max); rewrite /= ?half ?(log1 L_mul) ?oppr0 ?opprK.
+1-3: by rewrite !mul1r mulrDr mulrC -splitr.
+by rewrite addr0 mulr0 mul0r.
+Qed.
+
+(* A step that moves every hidden position to its end. *)
+Lemma twin_step kappa : growth (places_entropy twin_bits L) kappa (fun i => 1 - kappa i) =
+  (1 - kappa ord0) * (1 - kappa ord_max) *
+    ((1 - kappa ord0) / (1 - kappa ord0) + (1 - kappa ord_max) / (1 - kappa ord_max)) * L 2%:R.
+Proof.
+rewrite /growth sum_pair2 !big_bool !sum_ord2 !upd_pair2_0 !upd_pair2_1 !twin_entropies.
+rewrite /places_weight !prod_ord2 !pair2_0 !pair2_1 /= !mul0r !mul1r !subrr !subr0.
+by ring_in R.
+Qed.
+
+Lemma twin_entropy : entropy L twin_bits = L 2%:R /\ 0 < L 2%:R.
+Proof.
+split; last by have := log_gt0 (isT : 0 < 1 < 2)%N; rewrite /fraction divr1.
+rewrite -(mean_entropy_end twin_bits L (kappa := fun=> 1) (fun=> erefl)).
+rewrite /mean_entropy /mean_over_places sum_pair2 !big_bool !twin_entropies.
+by rewrite /places_weight !prod_ord2 !pair2_0 !pair2_1 /= subrr !mul0r !mulr0 !mul0r !addr0 !mul1r.
+Qed.
+
 Theorem C07_control_all_hidden
     (all_hidden := fun t : nat => masked_loss twin_bits
        (order_schedule R (@nat_of_ord 2) t) (fun=> 1)
@@ -156,39 +201,22 @@ Theorem C07_control_all_hidden
   all_hidden 0%N + all_hidden 1%N = L 2%:R + L 2%:R /\
   entropy L twin_bits = L 2%:R /\ 0 < L 2%:R.
 Proof.
-have two0 : 2%:R != 0 :> R by rewrite pnatr_eq0.
-have q_pmf : is_pmf twin_bits.
-  split=> [y|]; first by rewrite divr_ge0 ?ler0n.
-  rewrite sum_pair2 !big_bool /twin_bits !pair2_0 !pair2_1 /= !mul0r addr0 add0r.
-  by rewrite -mulrDl -[1%:R + _]/(2%:R) mulfV.
-have half : L (1 / 2%:R) = - L 2%:R by rewrite log_div ?ltr0n ?ltr01 // (log1 L_mul) sub0r.
-have entropies (b : {ffun 'I_2 -> bool}) :
-    places_entropy twin_bits L b = (b ord0 || b ord_max)%:R * L 2%:R.
-  have mass y : revealed_mass twin_bits (show b y) =
-      if b ord0 && b ord_max then twin_bits y else if b ord0 || b ord_max then 1 / 2%:R else 1.
-    rewrite /revealed_mass sum_pair2 !big_bool /agrees !forall_ord2 /twin_bits.
-    rewrite !pair2_0 !pair2_1 /show !ffunE.
-    case: (b ord0); case: (b ord_max); case: (y ord0); case: (y ord_max);
-      rewrite /= ?(mul0r, mulr0, mulr1, addr0, add0r) -?mulrDl -?[1%:R + _]/(2%:R) ?mulfV //.
-  rewrite /places_entropy sum_pair2 !big_bool !mass /twin_bits !pair2_0 !pair2_1 /= !mul0r.
-  rewrite addr0 add0r -mulrDr.
-  case: (b ord0); case: (b ord_max); rewrite /= ?half ?(log1 L_mul) ?oppr0 ?opprK.
-  1-3: by rewrite !mul1r mulrDr mulrC -splitr.
-  by rewrite addr0 mulr0 mul0r.
-have step kappa : growth (places_entropy twin_bits L) kappa (fun i => 1 - kappa i) =
-    (1 - kappa ord0) * (1 - kappa ord_max) *
-      ((1 - kappa ord0) / (1 - kappa ord0) + (1 - kappa ord_max) / (1 - kappa ord_max)) * L 2%:R.
-  rewrite /growth sum_pair2 !big_bool !sum_ord2 !upd_pair2_0 !upd_pair2_1 !entropies.
-  rewrite /places_weight !prod_ord2 !pair2_0 !pair2_1 /= !mul0r !mul1r !subrr !subr0.
-  by ring_in R.
-split.
-  rewrite /all_hidden !(C19_loss_is_entropy_growth L_mul q_pmf) !step /order_schedule /=.
-  by rewrite !subr0 subrr !mul0r !mul1r addr0 invr1 mulrDl mul1r.
-split; last first.
-  have := log_gt0 (isT : 0 < 1 < 2)%N; by rewrite /fraction divr1.
-rewrite -(mean_entropy_end twin_bits L (kappa := fun=> 1) (fun=> erefl)).
-rewrite /mean_entropy /mean_over_places sum_pair2 !big_bool !entropies.
-by rewrite /places_weight !prod_ord2 !pair2_0 !pair2_1 /= subrr !mul0r !mulr0 !mul0r !addr0 !mul1r.
+split; last exact: twin_entropy.
+rewrite /all_hidden !(C19_loss_is_entropy_growth L_mul twin_pmf) !twin_step /order_schedule /=.
+by rewrite !subr0 subrr !mul0r !mul1r addr0 invr1 mulrDl mul1r.
+Qed.
+
+(* C19: both positions of 00/11 in one jump. *)
+Theorem C19_control_jumps_together :
+  masked_loss twin_bits (fun=> 0) (fun=> 1) (token_cost L (token_posterior twin_bits)) =
+    L 2%:R + L 2%:R /\
+  entropy L twin_bits = L 2%:R /\ 0 < L 2%:R.
+Proof.
+split; last exact: twin_entropy.
+rewrite (C19_loss_is_entropy_growth L_mul twin_pmf).
+have -> : growth (places_entropy twin_bits L) (fun=> 0) (fun=> 1 - 0) =
+    growth (places_entropy twin_bits L) (fun=> 0) (fun i => 1 - (fun=> 0) i) by [].
+by rewrite twin_step !subr0 invr1 !mul1r mulrDl mul1r.
 Qed.
 
 End Controls.

@@ -148,16 +148,21 @@ congr (_ * _); exact: (hidden_expectation (fun v =>
   L (token_posterior z i v) - L (model z i v)) k01 zi).
 Qed.
 
-Lemma token_posterior_pmf kappa z i :
-  marginal_path q (masked_path kappa) z != 0 -> z i = None -> is_pmf (token_posterior z i).
+Lemma mass_posterior_pmf z i :
+  revealed_mass q z != 0 -> z i = None -> is_pmf (token_posterior z i).
 Proof.
-move=> pz zi; have S0 : revealed_mass q z != 0.
-  by move: pz; rewrite C22_path_factorization mulf_eq0 negb_or => /andP [].
-split=> [v|]; first by rewrite /token_posterior /= divr_ge0 ?revealed_mass_ge0.
+move=> S0 zi; split=> [v|]; first by rewrite /token_posterior /= divr_ge0 ?revealed_mass_ge0.
 rewrite /token_posterior /= -mulr_suml.
 under eq_bigr do rewrite revealed_mass_upd //.
 rewrite exchange_big /= (_ : \sum_y _ = revealed_mass q z) ?divff //.
 by apply: eq_bigr => y _; rewrite -mulr_sumr sum_delta1r mulr1.
+Qed.
+
+Lemma token_posterior_pmf kappa z i :
+  marginal_path q (masked_path kappa) z != 0 -> z i = None -> is_pmf (token_posterior z i).
+Proof.
+move=> pz; apply: mass_posterior_pmf.
+by move: pz; rewrite C22_path_factorization mulf_eq0 negb_or => /andP [].
 Qed.
 
 (* No model does better than the posterior. *)
