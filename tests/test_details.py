@@ -13,7 +13,15 @@ from ddfm_theory.autoregression import chain_law, prefix_states, sequence_probab
 from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling
 from ddfm_theory.decentralization import Decentralization, top_k_mask
 from ddfm_theory.flux import flux_kernels
-from ddfm_theory.objectives import decomposition, entropy, generalized_kl, reveal_entropy
+from ddfm_theory.objectives import (
+    decomposition,
+    denoiser,
+    entropy,
+    generalized_kl,
+    negative_elbo,
+    next_token_loss,
+    reveal_entropy,
+)
 from ddfm_theory.paths import path_at, sample_path
 from ddfm_theory.sampling import (
     path_law,
@@ -115,7 +123,7 @@ def test_a_static_sampler_starts_where_it_is_told():
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_sums_and_uniforms_have_the_precision_that_was_asked_for(dtype):
-    """Over a million tokens float32's sums stray by many tokens; equal streams then give the definition's very draws."""
+    """Over a million tokens float32's sums stray by many; equal streams then give the definition's very draws."""
     laws = np.random.default_rng(0).dirichlet(np.ones(1_000_000), size=4)
     drawn = sample_categorical(laws, np.random.default_rng(1), dtype)
     cumulated = np.cumsum(laws, axis=-1, dtype=dtype)
@@ -326,3 +334,53 @@ def test_no_step_is_a_path_and_too_many_are_refused():
 def test_a_pivot_is_a_base():
     with pytest.raises(ValueError, match=r"pivot must be an integer in 0\.\.1"):
         marginal_velocity(MaskedCoupling(np.array([0.5, 0.5])), Linear(), 0.5, pivot=[2])
+
+
+def test_what_convex_weights_must_be():
+    s = sp.Symbol("s")
+    for bases in ([[HALF, HALF], [1, 0]], [[[[HALF, HALF], [1, 0]], [[0, 1], [HALF, HALF]]]]):
+        count = len(bases)
+        between = Convex([(1 - s) ** 2, *[2 * s * (1 - s) / count] * count, s**2], bases, variable=s)
+        assert between.weights(HALF, 1).shape == (count + 2, 1)
+    weights = [(1 - s) ** 2, 2 * s * (1 - s), s**2]
+    with pytest.raises(ValueError, match="bases must have shape"):
+        Convex(weights, [[[HALF, HALF], [HALF, HALF]]], variable=s)
+    with pytest.raises(ValueError, match="weights must be one on base 1 at t = 1, were"):
+        Convex([1 - s / 2, s / 2], variable=s)
+    assert list(Convex([1 - sp.Max(0, 2 * s - 1), sp.Max(0, 2 * s - 1)], variable=s).kappa(HALF / 2, 1)) == [0]
+    with pytest.raises(ValueError, match="length must be the weights' 2, was 3"):
+        Convex([[1 - s, 1 - s], [s, s]], variable=s).kappa(HALF, 3)
+
+
+def test_convex_weights_that_are_a_function():
+    line = Convex(lambda t: np.array([1 - t, t]), weights_dot=lambda t: np.array([-1.0, 1.0]))
+    assert line.kappa_dot(0.25, 2).tolist() == [1, 1]
+    rows = Convex(lambda t: np.array([[1 - t, 1 - t**2], [t, t**2]]))
+    assert rows.kappa(0.5, 2).tolist() == [0.5, 0.25]
+    with pytest.raises(ValueError, match="weights must have shape"):
+        Convex(lambda t: np.array([[[1 - t]], [[t]]]))
+
+
+def test_breakpoints_of_a_schedule_a_position_are_those_of_one_position():
+    assert PerPosition([Windowed(0), Linear()]).breakpoints(2) == ()
+
+
+def test_the_elbo_with_few_nodes_with_many_and_from_another_start():
+    coupling = MaskedCoupling(np.random.default_rng(0).dirichlet(np.ones(4)).reshape(2, 2))
+    law = np.full((3, 3, 2, 2), 0.5)
+    assert abs(float(negative_elbo(coupling, Linear(), law)) - 2 * np.log(2)) <= gamma("float64", 64)
+    skewed = np.where(np.arange(2) == 0, 0.25, 0.75) * np.ones((3, 3, 2, 1))
+    skewed[2, 2] = 0.5  # a loss that differs from state to state is no constant in t
+    coarse, whole = (float(negative_elbo(coupling, Polynomial(2), skewed, nodes=n)) for n in (1, None))
+    assert abs(coarse - whole) > 1e-3
+    with pytest.raises(ValueError, match="does not at t = 0"):
+        negative_elbo(coupling, Given(1.0, 0.0), law)
+    counts = np.arange(1, 9).reshape(2, 2, 2).tolist()
+    exact = MaskedCoupling(asarray(counts, "q") / 36)
+    assert negative_elbo(exact, Polynomial(3), denoiser(exact)) == entropy(exact.target)
+
+
+def test_the_next_token_loss_of_three_positions():
+    q = np.random.default_rng(0).dirichlet(np.ones(8)).reshape(2, 2, 2)
+    laws = [q.sum((1, 2)), q.sum(2) / q.sum((1, 2))[:, None], q / q.sum(2)[..., None]]
+    assert abs(float(next_token_loss(q, laws).sum() - entropy(q))) <= gamma("float64", 64)

@@ -51,7 +51,7 @@ def negative_elbo(coupling: MaskedCoupling, scheduler: Scheduler, law: Array, *,
     _check_ends(coupling, scheduler)
     rule = _gauss(count or 48) if degree is None else _interpolation(degree)
     # t = s^p makes t^(1/p) smooth at 0, where its derivative is infinite; p = 1 for every other schedule
-    power = 1 if exact or scheduler.degree is not None else 1 / min(1.0, float(getattr(scheduler, "exponent", 1)))
+    power = 1 / min(1.0, float(getattr(scheduler, "exponent", 1)))
     ends, pieces = [Fraction(0), *scheduler.breakpoints(coupling.length), Fraction(1)], []
     for a, b in zip(ends, ends[1:], strict=False):
         for place, weight in rule:

@@ -92,7 +92,7 @@ class Convex(Scheduler):
         exact = is_object(time)
         moment = to_sympy(time) if exact else sympy.Float(float(time), 17)
         rows = self._weights.applyfunc(  # type: ignore[union-attr]
-            lambda entry: (sympy.diff(entry, self.variable, order) if order else entry).subs(self.variable, moment)
+            lambda entry: sympy.diff(entry, self.variable, order).subs(self.variable, moment)
         )
         if exact:
             return from_sympy(rows)
@@ -103,9 +103,8 @@ class Convex(Scheduler):
     def _check(self, grid: int) -> None:
         last = None
         middle = 0 if self.bases is None else int(self.bases.shape[0])
-        exact = not callable(self._weights)
         for step in range(grid + 1):
-            t = Fraction(step, grid) if exact else step / grid
+            t = Fraction(step, grid)
             try:
                 rows = pmf(to_float(self._rows(float(t), 0)), f"weights at t = {t}", axis=0)
             except ValueError as error:
