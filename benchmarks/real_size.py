@@ -3,8 +3,7 @@
     python -m benchmarks.real_size --model internvl-1b --experts 4 --dtype bfloat16 --device cuda --out FILE.json
 
 Models: ``llava-7b`` (LLaVA-1.5-7B), ``internvl-1b`` (InternVL2.5-1B), with the exact sizes of the published ones, and
-``tiny``, which shows that this runs. Times: reading a prompt with its image, one model's own cached step, a step of the
-mixture of K, and reading all K experts' weights once, which no step can beat.
+``tiny``, which shows that this runs (``--quick``: that one, with few steps). Times: see ``real_speed``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import alternate, medians, write
+from benchmarks.common import write
+from benchmarks.real_speed import CACHES, speed, twins
 from ddfm_theory.bridge import BayesFilter, Case, CheckpointExpert, Ensemble, FixedPrior, Prompts, conformance
 
 PUBLISHED = {"llava-7b": 7_063_427_072, "internvl-1b": 938_193_024}
@@ -96,46 +96,20 @@ def prompts(expert: CheckpointExpert, rows: int, length: int) -> Prompts:
     return Prompts([[1, *shown, *row[: length - b]] for b, row in enumerate(words)], pixels)
 
 
-def speed(ensemble: Ensemble, shown: Prompts, device: str, steps: int, runs: int) -> dict[str, float]:
-    """Return seconds of a prefill, of a step of one model and of the mixture, and of reading all weights once."""
-    one, first = ensemble.experts[0], shown.select([0])
-    prefix, token = one.prefill(first), torch.tensor([5])
-
-    def alone() -> None:
-        for _ in range(steps):
-            prefix.step(token)
-        prefix.roll_back(steps)
-
-    def mixed(count: int) -> None:
-        ensemble.generate(first, greedy=True, max_new_tokens=count)
-
-    def timed(call: Callable[[], Any]) -> Callable[[], Any]:
-        return call if device == "cpu" else lambda: (call(), torch.cuda.synchronize())
-
-    weights = [value for expert in ensemble.experts for value in expert.model.parameters()]
-    calls = {"prefill": lambda: one.prefill(first), "alone": alone, "first": lambda: mixed(1),
-             "mixture": lambda: mixed(steps + 1), "read": lambda: [value.sum() for value in weights]}  # fmt: skip
-    found = medians(alternate(runs, **{name: timed(call) for name, call in calls.items()}))
-    return {
-        "prefill": found["prefill"],
-        "step_of_one": found["alone"] / steps,
-        "step_of_mixture": (found["mixture"] - found["first"]) / steps,
-        "read_all_weights": found["read"],
-    }
-
-
 def run(name: str, count: int, dtype: str, device: str, *, length: int, steps: int, runs: int, timed: bool) -> Any:
     """Build K experts, check them on two prompts, and time them."""
     start = time.perf_counter()
     experts = [build(name, seed, getattr(torch, dtype), device) for seed in range(count)]
     built = time.perf_counter() - start
-    ensemble = Ensemble(experts, BayesFilter(FixedPrior.uniform(count)))
     shown = prompts(experts[0], 2, length)
     answers = [[7, 11, 13, 17], [19, 23]]
     start, records = time.perf_counter(), []
-    for record in conformance(Case(ensemble, shown, answers)):
-        print(f"{record.name}: {record.outcome}, {record.residual:.3g} of {record.bound:.3g}", flush=True)
-        records.append({**asdict(record), "bound": None if record.bound == float("inf") else record.bound})
+    for cache in CACHES:
+        ensemble = Ensemble(twins(experts, cache), BayesFilter(FixedPrior.uniform(count)))
+        for record in conformance(Case(ensemble, shown, answers)):
+            print(f"{cache}: {record.name}: {record.outcome}, {record.residual:.3g} of {record.bound:.3g}", flush=True)
+            bound = None if record.bound == float("inf") else record.bound
+            records.append({**asdict(record), "bound": bound, "cache": cache})
     return {
         "transformers": version("transformers"),
         "model": name, "experts": count, "dtype": dtype, "seeds": list(range(count)),
@@ -143,7 +117,7 @@ def run(name: str, count: int, dtype: str, device: str, *, length: int, steps: i
         "threads": torch.get_num_threads(), "parameters": sum(p.numel() for p in experts[0].model.parameters()),
         "published": PUBLISHED.get(name), "vocabulary": experts[0].vocabulary, "prompt": len(shown.ids[0]),
         "build_seconds": built, "check_seconds": time.perf_counter() - start, "records": records,
-        "seconds": speed(ensemble, shown, device, steps, runs) if timed else None,
+        "speed": speed(experts, shown.select([0]), device, steps, runs) if timed else None,
         "peak_bytes": torch.cuda.max_memory_allocated() if device != "cpu" else _resident(),
     }  # fmt: skip
 
@@ -157,7 +131,7 @@ def _resident() -> int:
 def main(arguments: list[str] | None = None) -> None:
     """Run and print, and write where asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.real_size", description=__doc__)
-    parser.add_argument("--model", choices=sorted(MODELS), required=True)
+    parser.add_argument("--model", choices=sorted(MODELS), default="tiny")
     parser.add_argument("--experts", type=int, default=2)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--device", default="cpu")
@@ -165,8 +139,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--no-times", action="store_true", help="checks alone, as on a busy machine")
+    parser.add_argument("--quick", action="store_true", help="the tiny model, few steps: shows that this runs")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
+    if given.quick:
+        given.model, given.steps, given.runs = "tiny", 2, 1
     with torch.no_grad():
         result = run(given.model, given.experts, given.dtype, given.device, length=given.length, steps=given.steps,
                      runs=given.runs, timed=not given.no_times)  # fmt: skip

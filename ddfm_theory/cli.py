@@ -31,7 +31,10 @@ ROOMS = {
 }
 
 Experts = Annotated[list[Path], typer.Option(help="an ensemble's folder, or one checkpoint folder an expert")]
-Router = Annotated[Path | None, typer.Option(help="a router's folder; none: the Bayes filter from a uniform prior")]
+Router = Annotated[
+    Path | None,
+    typer.Option(help="a router's, partition's or the paper's folder, or filter, last-token, fixed; none: filter"),
+]
 Gate = Annotated[int | None, typer.Option(help="how many experts are kept at a step")]
 Encoder = Annotated[Path | None, typer.Option(help="a CLIP checkpoint whose image embedding the router looks at")]
 Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float64")]
@@ -157,7 +160,9 @@ def partition(
 
     with refusing("partition"):
         options = {name: load_npy(path, name) for name, path in (("weights", weights), ("targets", targets)) if path}
-        found = partition_file(features, clusters, seed, method=method, **options)
+        say = lambda stage, done, rows: progress(f"{stage}: {done:,} of {rows:,} rows")  # noqa: E731
+        found = partition_file(features, clusters, seed, method=method, progress=say, **options)
+        progress("")
         rows = load_npy(features, mapped=True)
         mismatches = [found.mismatch(rows, rule=rule) for rule in found.rules]
         if out:

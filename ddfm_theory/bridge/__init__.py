@@ -17,9 +17,11 @@ _HOMES = {
     "folders": ["Diagnosis", "diagnose"],
     "generation": ["Generation", "Step"],
     "loading": ["load_expert", "load_experts"],
+    "losses": ["Loss", "LostRank"],
     "prompts": ["Prompts"],
     "routers": ["BayesFilter", "FixedPrior", "LastToken", "Product", "Router"],
     "scoring": ["Scores"],
+    "survivors": ["Survivors"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

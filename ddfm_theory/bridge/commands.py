@@ -18,8 +18,8 @@ from ddfm_theory.bridge.distance import MEASURES, compare
 from ddfm_theory.bridge.ensemble import Ensemble
 from ddfm_theory.bridge.extras import need
 from ddfm_theory.bridge.loading import check_alike, load_expert, load_experts
-from ddfm_theory.bridge.router_files import load_router
-from ddfm_theory.bridge.routers import BayesFilter, FixedPrior, Router
+from ddfm_theory.bridge.router_files import open_router
+from ddfm_theory.bridge.routers import BayesFilter, Router
 from ddfm_theory.bridge.scores import bootstrap
 from ddfm_theory.bridge.scoring import Scores
 
@@ -55,15 +55,15 @@ def open_ensemble(experts: Sequence[Any], router: Any = None, gate: int | None =
 
     Args:
         experts: one folder of an ensemble, or K checkpoints.
-        router: a router, a router's folder, or None: the exact filter from a uniform prior.
+        router: a router, what ``router_files.open_router`` takes, or None: the exact filter from a uniform prior.
         gate: how many experts are kept.
         options: as for ``loading.load_experts``.
     """
     if len(experts) == 1 and (Path(experts[0]) / "router").is_dir():
         return Ensemble.from_pretrained(experts[0], **options)
     loaded = load_experts(experts, **options)
-    given = BayesFilter(FixedPrior.uniform(len(loaded))) if router is None else router
-    return Ensemble(loaded, given if isinstance(given, Router) else load_router(given), gate)
+    given = BayesFilter.kind if router is None else router
+    return Ensemble(loaded, given if isinstance(given, Router) else open_router(given, len(loaded)), gate)
 
 
 def features_of(items: Sequence[Item], encoder: Any) -> Tensor | None:
@@ -93,7 +93,7 @@ def check_checkpoints(
         experts: one ensemble's folder, or K checkpoints.
         data: a file of JSON lines, see ``data.read_items``.
         dense: a checkpoint to compare with.
-        router: a router's folder; None is the exact filter from a uniform prior.
+        router: what ``router_files.open_router`` takes; None is the exact filter from a uniform prior.
         gate: how many experts are kept.
         encoder: a CLIP checkpoint whose image embedding the router looks at.
         batch: rows at a time.
@@ -236,7 +236,7 @@ def generate_text(
     Args:
         experts: one ensemble's folder, or K checkpoints.
         prompts: B texts.
-        router: a router's folder; None is the exact filter from a uniform prior.
+        router: what ``router_files.open_router`` takes; None is the exact filter from a uniform prior.
         gate: how many experts are kept.
         images: one a prompt.
         encoder: a CLIP checkpoint whose image embedding the router looks at.

@@ -17,11 +17,10 @@ import numpy as np
 import torch
 
 from ddfm_theory.bridge.extras import need
+from ddfm_theory.bridge.images import CLIP, IMAGENET, Processed, opened, shown, with_placeholders
 from ddfm_theory.bridge.prompts import Prompts
 
 Tensor = Any  # torch.Tensor
-CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FITS = ("stretch", "crop", "pad")
 
 
@@ -76,7 +75,7 @@ def _item(line: str, number: int, file: Path) -> Item:
 
 @dataclass(frozen=True)
 class Pixels:
-    """How an image becomes an array: a square side, a fit, mean and deviation a channel.
+    """How an image becomes an array without a processor's file: a square side, a fit, mean and deviation a channel.
 
     Attributes:
         side: pixels.
@@ -110,16 +109,15 @@ class Pixels:
         Raises:
             ValueError: a file that Pillow cannot read.
         """
-        image_module = need("PIL.Image")
-        try:
-            with image_module.open(image) as opened:
-                picture = opened.convert("RGB")
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f"image must be a picture that Pillow reads, {image} was not: {error}") from error
+        picture, image_module = opened(image), need("PIL.Image")
         fitted = self._fitted(picture, image_module).resize((self.side, self.side), image_module.Resampling.BICUBIC)
         values = np.asarray(fitted, dtype=np.float32) / 255
         normal = (values - np.array(self.mean, np.float32)) / np.array(self.deviation, np.float32)
         return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))
+
+    def tiles(self, image: Any) -> Tensor:
+        """Return an image file as its one tile, shape (1, 3, side, side)."""
+        return self.read(image)[None]
 
     def _fitted(self, picture: Any, module: Any) -> Any:
         width, height = picture.size
@@ -134,32 +132,38 @@ class Pixels:
         return canvas
 
 
-def encode(items: Sequence[Item], expert: Any, pixels: Pixels | None = None) -> tuple[Prompts, list[list[int]]]:
-    """Return items as prompts and answers of an expert's tokens, each image's placeholders before the text.
+def encode(
+    items: Sequence[Item], expert: Any, pixels: Pixels | Processed | None = None
+) -> tuple[Prompts, list[list[int]]]:
+    """Return items as prompts and answers of an expert's tokens.
+
+    An image's placeholders stand where its prompt says ``<image>``, and before the text where it does not.
 
     Args:
         items: B rows, all with an image or none.
         expert: whose tokenizer, image token and sizes are used.
-        pixels: how images are read; None is :meth:`Pixels.of`.
+        pixels: how images are read; None is by the checkpoint's own processor, or by :meth:`Pixels.of` without one.
 
     Raises:
         ValueError: an expert without tokenizer, images for some rows only, or images for a language model.
     """
     if expert.tokenizer is None:
         raise ValueError(f"expert must have a tokenizer to encode text, {expert.name} has none")
-    shown = [item.image for item in items if item.image is not None]
-    if len(shown) not in (0, len(items)):
-        raise ValueError(f"items must all show an image or none, {len(shown)} of {len(items)} did")
-    if shown and not expert.sees:
-        raise ValueError(f"items must show no image to {expert.name}, a language model, {len(shown)} did")
-    rows = [expert.tokenizer(item.prompt)["input_ids"] for item in items]
+    images = [item.image for item in items if item.image is not None]
+    if len(images) not in (0, len(items)):
+        raise ValueError(f"items must all show an image or none, {len(images)} of {len(items)} did")
+    if images and not expert.sees:
+        raise ValueError(f"items must show no image to {expert.name}, a language model, {len(images)} did")
+    texts = [shown(item.prompt, expert) if images else item.prompt for item in items]
+    rows = [expert.tokenizer(text)["input_ids"] for text in texts]
     answers = [expert.tokenizer(item.answer, add_special_tokens=False)["input_ids"] for item in items]
-    if not shown:
+    if not images:
         return Prompts(rows), answers
-    how = pixels or Pixels.of(expert)
-    values = torch.stack([how.read(image) for image in shown])
-    size = int(expert.image_features(values[:1]).shape[1])
-    return Prompts([[expert.image_token] * size + row for row in rows], values), answers
+    how = pixels or expert.reads or Pixels.of(expert)
+    tiles = [how.tiles(image) for image in images]
+    size, counts = int(expert.image_features(tiles[0][:1]).shape[1]), [len(found) for found in tiles]
+    rows = [with_placeholders(row, size * count, expert) for row, count in zip(rows, counts, strict=True)]
+    return Prompts(rows, torch.cat(tiles), counts), answers
 
 
 def image_embeddings(encoder: Any, pixel_values: Tensor) -> Tensor:

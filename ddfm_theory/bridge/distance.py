@@ -20,7 +20,7 @@ from ddfm_theory.bridge.loading import check_alike
 from ddfm_theory.bridge.logdomain import log_gate, log_mix, log_normalize, most_likely
 from ddfm_theory.bridge.prompts import Prompts
 from ddfm_theory.bridge.scores import bootstrap
-from ddfm_theory.bridge.scoring import padded_answers
+from ddfm_theory.bridge.scoring import padded_answers, whole
 from ddfm_theory.stability import kl_divergence, total_variation
 
 Tensor = Any  # torch.Tensor
@@ -85,10 +85,10 @@ def compare(
     tokens, lengths = padded_answers(answers, len(prompts), dense.vocabulary)
     prior = router = ensemble.prior(features, len(prompts))
     after = router
-    prefixes = [lane.prefix for lane in ensemble.prefill(prompts)]
+    prefixes = whole(ensemble.prefill(prompts))
     central, columns = dense.prefill(prompts), []
     for t in range(tokens.shape[1]):
-        laws = [prefix.log_law.cpu() for prefix in prefixes]  # type: ignore[union-attr]
+        laws = [prefix.log_law.cpu() for prefix in prefixes]
         gated = log_gate(router, ensemble.gate)
         columns.append(_at_prefix(central.log_law.cpu(), log_mix(gated, laws), gated, tokens[:, t]))
         likelihoods = torch.stack([law.gather(1, tokens[:, t, None])[:, 0].double() for law in laws])

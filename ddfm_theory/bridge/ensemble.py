@@ -18,6 +18,7 @@ from ddfm_theory.bridge.generation import Decoder, Decoding, Generation, Step, c
 from ddfm_theory.bridge.lanes import Lane, local_first
 from ddfm_theory.bridge.loading import check_alike, load_experts
 from ddfm_theory.bridge.logdomain import log_gate, log_mix
+from ddfm_theory.bridge.losses import Loss, conditioned, losses
 from ddfm_theory.bridge.prompts import Prompts
 from ddfm_theory.bridge.router_files import load_router, save_router
 from ddfm_theory.bridge.routers import Router, check_log_law
@@ -35,13 +36,15 @@ class Mixture:
         log_law: the mixture's next-token log-law, shape (B, V).
         log_router: the weights that it was mixed with, behind the gate, shape (K, B).
         log_laws: each expert's, K arrays of shape (B, V).
-        dropped: the mass that the gate leaves out, shape (B,).
+        dropped: the mass that the gate, or a loss, leaves out, shape (B,).
+        lost: the experts without which the law is; theirs is minus infinity.
     """
 
     log_law: Tensor
     log_router: Tensor
     log_laws: list[Tensor]
     dropped: Tensor
+    lost: tuple[Loss, ...] = ()
 
 
 class Ensemble:
@@ -110,11 +113,13 @@ class Ensemble:
 
     def next_token(self, prompts: Prompts, features: Tensor | None = None) -> Mixture:
         """Return the mixture's next-token law at prompts, with each expert's and the router's."""
-        prior = self.prior(features, len(prompts))
-        weights = log_gate(prior, self.gate)
-        laws = [lane.prefix.log_law for lane in self.prefill(prompts)]  # type: ignore[union-attr]
+        prior, lanes = self.prior(features, len(prompts)), self.prefill(prompts)
+        weights = log_gate(conditioned(prior, lanes), self.gate)
+        held = [lane.prefix.log_law for lane in lanes if lane.prefix is not None]
+        nothing = torch.full_like(held[0], -torch.inf)
+        laws = [nothing if lane.prefix is None else lane.prefix.log_law for lane in lanes]
         left = torch.where(torch.isfinite(weights), 0.0, prior.exp()).sum(0)
-        return Mixture(log_mix(weights, laws), weights, laws, left)
+        return Mixture(log_mix(weights, laws), weights, laws, left, losses(lanes, 0))
 
     def score(
         self,
@@ -172,6 +177,8 @@ class Ensemble:
             expert.model.save_pretrained(draft / name)
             if expert.tokenizer is not None:
                 expert.tokenizer.save_pretrained(draft / name)
+            if getattr(expert, "reads", None) is not None:
+                expert.reads.processor.save_pretrained(draft / name)
         (draft / "router").mkdir()
         save_router(self.router, draft / "router")
         config = {"format": FORMAT, "version": VERSION, "experts": names, "gate": self.gate}

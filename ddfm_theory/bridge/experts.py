@@ -7,20 +7,18 @@ A prefix z of the autoregressive schedule is a state; the expert's velocity ther
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 
-from ddfm_theory.arrays import positive_int
-from ddfm_theory.bridge.logdomain import log_law
+from ddfm_theory.bridge.prefixes import CheckpointPrefix
 from ddfm_theory.bridge.prompts import Prompts
-from ddfm_theory.couplings import BLOCK
+from ddfm_theory.bridge.static_cache import StaticPrefix
 
 Tensor = Any  # torch.Tensor
-CACHED = 1 << 18  # logits that a processor keeps close while it normalizes them
+CACHES = {"dynamic": CheckpointPrefix, "static": StaticPrefix}
 
 
 class Prefix(Protocol):
@@ -40,6 +38,9 @@ class Prefix(Protocol):
 
     def fork(self, rows: Sequence[int] | None = None) -> Prefix:
         """Return an independent copy of some rows, repeats allowed; None is all."""
+
+    def join(self, other: Any) -> None:
+        """Take in the rows of another prefix of the same expert and length, behind one's own."""
 
     def roll_back(self, count: int) -> None:
         """Take back the last ``count`` tokens that were appended."""
@@ -61,13 +62,21 @@ class CheckpointExpert:
         model: a causal language model, or an image-text-to-text model, in evaluation mode.
         tokenizer: the tokenizer beside it, if there is one.
         name: what messages call it.
+        cache: ``dynamic`` grows with every token; ``static`` holds room in advance, and on a GPU a step is one compiled
+            CUDA graph, see ``static_cache``.
 
     Raises:
-        ValueError: a forward pass that lacks a keyword this needs (unknown ones would be swallowed in silence).
+        ValueError: a forward pass that lacks a keyword this needs (unknown ones would be swallowed in silence), or no
+            such cache.
     """
 
-    def __init__(self, model: Any, tokenizer: Any = None, name: str = "expert") -> None:
-        self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
+    def __init__(self, model: Any, tokenizer: Any = None, name: str = "expert", cache: str = "dynamic") -> None:
+        if cache not in CACHES:
+            raise ValueError(f"cache must be one of {sorted(CACHES)}, was {cache!r}")
+        self.model, self.tokenizer, self.name, self.cache = model.eval(), tokenizer, name, cache
+        self.stepper: Any = None  # what runs one token behind a static cache
+        self.spare_caches: list[Any] = []
+        self.reads: Any = None  # how the checkpoint's own processor reads images, an ``images.Processed``
         self._accepts = set(inspect.signature(model.forward).parameters)
         needed = {"input_ids", "attention_mask", "past_key_values", "logits_to_keep"} - self._accepts
         if needed:
@@ -116,7 +125,7 @@ class CheckpointExpert:
             features = self.image_features(prompts.pixel_values)
         self._check_images(prompts, features)
         inputs = {"input_ids": ids} if features is None else {"inputs_embeds": self._embed(ids, mask, features)}
-        return CheckpointPrefix(self, mask, inputs)
+        return CACHES[self.cache](self, mask, inputs)
 
     def _check_ids(self, prompts: Prompts) -> None:
         for b, row in enumerate(prompts.ids):
@@ -142,110 +151,21 @@ class CheckpointExpert:
         shown = ((ids == self.image_token) & (mask == 1))[..., None].expand_as(embedded)
         return embedded.masked_scatter(shown, features.to(embedded.device, embedded.dtype))
 
-    def forward(self, inputs: dict[str, Tensor], mask: Tensor, cache: Any, keep: int) -> tuple[Tensor, Any]:
-        """Run the model over new inputs behind a cache: the last ``keep`` positions' logits and the longer cache."""
-        width = next(iter(inputs.values())).shape[1]
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -width:]
-        extra = {"position_ids": positions} if "position_ids" in self._accepts else {}
-        with torch.no_grad():
-            out = self.model(**inputs, **extra, attention_mask=mask, past_key_values=cache, use_cache=True,
-                             logits_to_keep=keep)  # fmt: skip
-        return out.logits, out.past_key_values
-
-
-class CheckpointPrefix:
-    """Prefixes with the key-value cache of one :class:`CheckpointExpert`.
-
-    Args:
-        expert: the expert.
-        mask: attention mask of the prompts, shape (B, L).
-        inputs: the prompts as the model takes them, ``input_ids`` (B, L) or ``inputs_embeds`` (B, L, width).
-    """
-
-    def __init__(self, expert: CheckpointExpert, mask: Tensor, inputs: dict[str, Tensor]) -> None:
-        self.expert, self.mask = expert, mask
-        self.tokens = torch.empty((mask.shape[0], 0), dtype=torch.long, device=mask.device)
-        logits, self.cache = expert.forward(inputs, mask, None, 1)
-        self.log_law = self._at_prompt = log_law(logits[:, -1])
-
-    def __len__(self) -> int:
-        return int(self.mask.shape[0])
-
-    def step(self, tokens: Tensor) -> Tensor:
-        """Append one token a row, shape (B,), and return the next log-law, shape (B, V)."""
-        self.log_law = log_law(self._extend(tokens[:, None], 1)[:, -1])
-        return self.log_law
-
-    def read(self, tokens: Tensor, block: int | None = None) -> Tensor:
-        """Append tokens of shape (B, T) and return their log-likelihoods, shape (B, T).
+    def forward(
+        self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, cache: Any, keep: int, call: Any = None
+    ) -> tuple[Tensor, Any]:
+        """Run the model over new inputs behind a cache: the last ``keep`` positions' logits and the longer cache.
 
         Args:
-            tokens: what comes; past a row's end anything may stand, since no earlier position sees it.
-            block: positions whose logits are held at a time; None bounds them by ``couplings.BLOCK`` entries.
+            inputs: as the model takes them.
+            mask: which positions of the cache and of the inputs are real.
+            positions: of the inputs, shape (B, T).
+            cache: what came before, or None.
+            keep: how many positions' logits.
+            call: the compiled model; None is the model.
         """
-        size = block or max(1, BLOCK // (len(self) * self.expert.vocabulary))
-        tokens, found = tokens.to(self.mask.device), []
-        for start in range(0, tokens.shape[1], size):
-            chunk = tokens[:, start : start + size]
-            logits = self._extend(chunk, chunk.shape[1])
-            found += [_at(self.log_law, chunk[:, 0])[:, None], _likelihoods(logits[:, :-1], chunk[:, 1:])]
-            self.log_law = log_law(logits[:, -1])
-        return torch.cat(found, dim=1) if found else self.log_law[:, :0]
-
-    def _extend(self, tokens: Tensor, keep: int) -> Tensor:
-        if tuple(tokens.shape[:1]) != (len(self),):
-            raise ValueError(f"tokens must have one row a prefix, {len(self)}, had {tokens.shape[0]}")
-        tokens = tokens.to(self.mask.device)
-        self.mask = torch.cat([self.mask, torch.ones_like(tokens)], dim=1)
-        self.tokens = torch.cat([self.tokens, tokens], dim=1)
-        logits, self.cache = self.expert.forward({"input_ids": tokens}, self.mask, self.cache, keep)
-        return logits
-
-    def fork(self, rows: Sequence[int] | None = None) -> CheckpointPrefix:
-        """Return an independent copy of some rows, repeats allowed; None is all."""
-        index = torch.as_tensor(range(len(self)) if rows is None else list(rows), device=self.mask.device).long()
-        out = copy.copy(self)
-        out.cache = copy.copy(self.cache)
-        out.cache.layers = [copy.copy(layer) for layer in self.cache.layers]
-        out.cache.batch_select_indices(index)
-        for name in ("mask", "tokens", "log_law", "_at_prompt"):
-            setattr(out, name, getattr(self, name)[index])
-        return out
-
-    def roll_back(self, count: int) -> None:
-        """Take back the last ``count`` tokens; the law is the prompt's, or computed again from the last token left.
-
-        Raises:
-            ValueError: more tokens than were appended.
-        """
-        count = positive_int(count, "count", 0, int(self.tokens.shape[1]))
-        left = int(self.tokens.shape[1]) - count
-        if count == 0:
-            return
-        last = self.tokens[:, left - 1 : left]
-        self._crop(count if left == 0 else count + 1)
-        if left:
-            self.step(last[:, 0])
-        else:
-            self.log_law = self._at_prompt
-
-    def _crop(self, count: int) -> None:
-        self.cache.crop(-count)
-        self.mask, self.tokens = self.mask[:, :-count], self.tokens[:, :-count]
-
-
-def _at(law: Tensor, tokens: Tensor) -> Tensor:
-    return law.gather(-1, tokens[..., None])[..., 0]
-
-
-def _likelihoods(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Return the log-likelihoods of tokens (B, T) under logits (B, T, V), on a CPU a few rows at a time."""
-    rows, flat = logits.flatten(0, 1), tokens.flatten()
-    step = max(1, CACHED // rows.shape[1]) if rows.device.type == "cpu" else max(1, len(flat))
-    found = [_row_likelihoods(rows[a : a + step], flat[a : a + step]) for a in range(0, len(flat), step)]
-    return torch.cat([*found, rows.new_empty(0, dtype=torch.float32)]).unflatten(0, tuple(tokens.shape))
-
-
-def _row_likelihoods(logits: Tensor, tokens: Tensor) -> Tensor:
-    wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    return _at(wide, tokens) - torch.logsumexp(wide, dim=-1)
+        extra = {"position_ids": positions} if "position_ids" in self._accepts else {}
+        with torch.no_grad():
+            out = (call or self.model)(**inputs, **extra, attention_mask=mask, past_key_values=cache, use_cache=True,
+                                       logits_to_keep=keep)  # fmt: skip
+        return out.logits, out.past_key_values

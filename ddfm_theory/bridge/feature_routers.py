@@ -17,6 +17,7 @@ import torch
 from ddfm_theory.bridge.routers import Router, one_hot
 
 Tensor = Any  # torch.Tensor
+CHANGE = 1e-14  # of the loss, where a fit ends; the loss is quadratic there, so weights are good to its root
 
 
 def _features(features: Tensor | None, rows: int, width: int, name: str) -> Tensor:
@@ -39,7 +40,7 @@ def _unit(values: Tensor, name: str) -> Tensor:
 
 
 def _matrix(values: Any, name: str) -> Tensor:
-    out = torch.as_tensor(values if isinstance(values, torch.Tensor) else np.asarray(values)).detach().cpu().double()
+    out = torch.as_tensor(values if isinstance(values, torch.Tensor) else np.array(values)).detach().cpu().double()
     if out.ndim != 2 or 0 in out.shape or not bool(torch.isfinite(out).all()):
         raise ValueError(f"{name} must be a finite matrix (K, D), was of shape {tuple(out.shape)}")
     return out
@@ -102,7 +103,7 @@ class PaperRouter(Router):
     def __init__(self, centroids: Any, mapping: Any = None) -> None:
         self.centroids = _matrix(centroids, "centroids")
         self._axes, count = _unit(self.centroids, "centroids"), int(self.centroids.shape[0])
-        self.mapping = torch.arange(count) if mapping is None else torch.as_tensor(np.asarray(mapping)).long()
+        self.mapping = torch.arange(count) if mapping is None else torch.as_tensor(np.asarray(mapping).copy()).long()
         self.experts = int(self.mapping.max()) + 1
         onto = self.mapping.unique().tolist() == list(range(self.experts))
         if tuple(self.mapping.shape) != (count,) or not onto:
@@ -190,7 +191,7 @@ class LinearRouter(Router):
                              f"was of shape {tuple(target.shape)}")  # fmt: skip
         weight = torch.zeros((experts, values.shape[1]), dtype=torch.double, requires_grad=True)
         bias = torch.zeros(experts, dtype=torch.double, requires_grad=True)
-        step = torch.optim.LBFGS([weight, bias], max_iter=iterations, tolerance_grad=1e-10, tolerance_change=1e-14,
+        step = torch.optim.LBFGS([weight, bias], max_iter=iterations, tolerance_grad=1e-10, tolerance_change=CHANGE,
                                  line_search_fn="strong_wolfe")  # fmt: skip
 
         def closure() -> Tensor:

@@ -2,8 +2,9 @@ r"""Generation from an ensemble: mix the experts' laws at every prefix, then sha
 
 Sharpening and mixing do not commute, so temperature and nucleus are applied after mixing. Routing once draws one expert
 a row from the prior and runs it alone, which has the same sequence law as mixing at each step with the Bayes filter. An
-expert whose weight is small enough may be left unread; leaving out mass 1 - s moves the next-token law by at most 1 - s
-in total variation, and the sum of these along the text bounds, in expectation, the distance of the sequence laws.
+expert whose weight in a row is small enough may be left unread there; leaving out mass 1 - s moves the next-token law
+by at most 1 - s in total variation, and the sum of these along the text bounds, in expectation, the distance of the
+sequence laws.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ddfm_theory.bridge.logdomain import (
     log_sharpen,
     most_likely,
 )
+from ddfm_theory.bridge.losses import Loss, conditioned, losses
 from ddfm_theory.bridge.prompts import Prompts
 from ddfm_theory.bridge.routers import one_hot
 from ddfm_theory.sampling import sample_categorical
@@ -48,7 +50,7 @@ class Decoding:
         stop: tokens that end a row (they are kept in its text).
         banned: tokens that are never drawn.
         route: ``mix`` at each step, or ``once``.
-        skip_below: the mass that may be left unread at a step, in [0, 1).
+        skip_below: the expert mass that may be left unread at a step, a row, in [0, 1).
     """
 
     max_new_tokens: int = 32
@@ -72,18 +74,19 @@ class Decoding:
 
     def sharpened(self, law: Tensor) -> Tensor:
         """Return the law that tokens are drawn from: banned tokens out, then temperature, then nucleus."""
-        if self.banned:
-            law = law.clone()
-            law[:, list(self.banned)] = -torch.inf
-            law = log_normalize(law, dim=-1)
+        law = log_normalize(self._allowed(law), dim=-1) if self.banned else law
         return log_nucleus(log_sharpen(law, self.temperature), self.top_p)
+
+    def _allowed(self, law: Tensor) -> Tensor:
+        if not self.banned:
+            return law
+        return law.index_fill(-1, torch.tensor(sorted(self.banned), device=law.device), -torch.inf)
 
     def choose(self, law: Tensor, rngs: list[np.random.Generator], alive: Tensor) -> Tensor:
         """Return one token a row, shape (B,), zero at finished rows."""
-        sharp = self.sharpened(law)
         if self.greedy:
-            return torch.where(alive, torch.from_numpy(most_likely(sharp)), 0)
-        out, laws = torch.zeros(len(rngs), dtype=torch.long), sharp.exp().cpu()
+            return torch.where(alive, torch.from_numpy(most_likely(self._allowed(law))), 0)
+        out, laws = torch.zeros(len(rngs), dtype=torch.long), self.sharpened(law).exp().cpu()
         for b in alive.nonzero()[:, 0].tolist():
             out[b] = int(sample_categorical(laws[b : b + 1], rngs[b])[0])
         return out
@@ -98,12 +101,14 @@ class Step:
         log_likelihoods: of the tokens under the mixture, unsharpened, shape (B,).
         log_router: the router at the prefix before the token, shape (K, B); of experts left unread a bound above.
         dropped: the mass left out, a bound on the total variation to the full mixture, shape (B,).
+        lost: the experts that the law is conditioned on being without, see ``losses``.
     """
 
     tokens: Tensor
     log_likelihoods: Tensor
     log_router: Tensor
     dropped: Tensor
+    lost: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ class Generation:
         stopped: whether a row ended by a stop token.
         tokens_read: rows times steps that each expert ran over after the prompt.
         passes: the forward passes that this took each expert.
+        lost: the experts that were lost on the way, each with the step from which the law is conditioned on the others.
     """
 
     tokens: list[list[int]]
@@ -130,6 +136,7 @@ class Generation:
     stopped: list[bool]
     tokens_read: list[int]
     passes: list[int]
+    lost: tuple[Loss, ...] = ()
 
 
 class Decoder:
@@ -153,6 +160,7 @@ class Decoder:
         self.prior = self.log_router = self._prior(features)
         self.lanes = ensemble.prefill(prompts, torch.isfinite(self.log_router))
         self.kept = self.log_router
+        self.lost = losses(self.lanes, 0)
 
     def _prior(self, features: Tensor | None) -> Tensor:
         """Return the router at the prompt; a static one behind its gate, a drawn one for routing once."""
@@ -171,27 +179,26 @@ class Decoder:
 
     def mixture(self) -> tuple[Tensor, Tensor]:
         """Return the mixture's log-law at the prefixes, shape (B, V), and the mass left out, shape (B,)."""
-        held = self.log_router.clone()
-        for k, lane in enumerate(self.lanes):
-            if lane.pending:
-                held[k] = -torch.inf
-        held = log_normalize(held)
+        awake = torch.stack([lane.awake(self.batch) for lane in self.lanes])
+        held = conditioned(self.log_router, self.lanes, self.alive)
+        held = log_normalize(torch.where(awake, held, -torch.inf))
         self.kept = held if self.static else log_gate(held, self.ensemble.gate)
-        used = [k for k, lane in enumerate(self.lanes) if lane.prefix is not None and not lane.pending]
+        used = [k for k, lane in enumerate(self.lanes) if lane.prefix is not None]
         laws = [self.lanes[k].prefix.log_law for k in used]  # type: ignore[union-attr]
-        law = log_mix(self.kept[used], laws, [self.lanes[k].rows for k in used]).cpu()
+        law = log_mix(self.kept[used], laws, [self.lanes[k].rows for k in used])
         return law, self.gate_mass + _outside(self.log_router, self.kept)
 
     def __iter__(self) -> Iterator[Step]:
         tokens = None
-        for _ in range(self.decoding.max_new_tokens):
+        for t in range(self.decoding.max_new_tokens):
             if tokens is not None:
                 self._extend(tokens)
+                self.lost = losses(self.lanes, t, self.lost)
             law, dropped = self.mixture()
             tokens = self.decoding.choose(law, self.rngs, self.alive)
-            likelihoods = torch.where(self.alive, law.gather(1, tokens[:, None])[:, 0].double(), 0.0)
-            yield Step(torch.where(self.alive, tokens, -1), likelihoods, self.log_router,
-                       torch.where(self.alive, dropped, 0.0))  # fmt: skip
+            likelihoods = law.gather(1, tokens[:, None].to(law.device))[:, 0].double().cpu()
+            yield Step(torch.where(self.alive, tokens, -1), torch.where(self.alive, likelihoods, 0.0), self.log_router,
+                       torch.where(self.alive, dropped, 0.0), self.lost)  # fmt: skip
             self.alive = self.alive & ~torch.isin(tokens, torch.tensor(list(self.decoding.stop), dtype=torch.long))
             if not bool(self.alive.any()):
                 return
@@ -227,4 +234,5 @@ def collect(decoder: Decoder) -> Generation:
         stopped=[row[-1] in decoder.decoding.stop for row in rows],
         tokens_read=[lane.read for lane in decoder.lanes],
         passes=[lane.passes for lane in decoder.lanes],
+        lost=decoder.lost,
     )

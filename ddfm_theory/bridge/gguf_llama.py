@@ -62,7 +62,9 @@ def load_gguf(path: Any, dtype: Any = torch.float32) -> tuple[Any, Any]:
         raise ValueError(
             f"{path} must hold the tensors of its configuration, lacked {lost[:1]}, had {extra[:1]} besides"
         )
-    return model.to(dtype).eval(), tokenizer_of(file)
+    for parameter in model.parameters():  # not .to(dtype), which would round the rotary frequencies too
+        parameter.data = parameter.data.to(dtype)
+    return model.eval(), tokenizer_of(file)
 
 
 def llama_config(file: GGUF) -> Any:

@@ -23,6 +23,7 @@ import torch
 from ddfm_theory.arrays import unit_roundoff
 from ddfm_theory.bridge.extras import need
 from ddfm_theory.bridge.folders import diagnose
+from ddfm_theory.bridge.images import native_processor
 from ddfm_theory.bridge.noise import MARGIN
 
 Tensor = Any  # torch.Tensor
@@ -243,13 +244,14 @@ def convert_internvl(source: Any, destination: Any, image_token: int | None = No
         raise ValueError(f"destination must not be there yet, was {target}")
     original = json.loads((place / "config.json").read_text(encoding="utf-8"))
     config = native_config(original, find_image_token(place) if image_token is None else image_token)
-    tensors = _read(place)
+    tensors, processor = _read(place), native_processor(original)
     model = _native_model(config, native_state(tensors))
     evidence = check_logits(model, config, tensors)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as draft:
         folder = Path(draft) / target.name
         model.to(next(iter(tensors.values())).dtype).save_pretrained(folder)
+        (folder / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n", encoding="utf-8")
         for name in _TOKENIZER_FILES:
             if (place / name).exists():
                 shutil.copy(place / name, folder / name)

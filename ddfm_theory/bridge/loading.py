@@ -12,9 +12,11 @@ import torch
 from ddfm_theory.bridge.experts import CheckpointExpert
 from ddfm_theory.bridge.extras import need
 from ddfm_theory.bridge.folders import diagnose, has_tokenizer
+from ddfm_theory.bridge.images import Processed, load_processor
 from ddfm_theory.bridge.prompts import Prompts
 
 Tensor = Any  # torch.Tensor
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 def load_expert(
@@ -25,30 +27,44 @@ def load_expert(
     revision: str | None = None,
     local_files_only: bool = True,
     trust_remote_code: bool = False,
+    cache: str = "dynamic",
 ) -> CheckpointExpert:
     """Load a checkpoint as an expert.
 
     Args:
         path: a folder of a Transformers checkpoint, a ``.gguf`` file of the Llama family, or a name in the local cache.
-        dtype: the floating type of the weights.
+        dtype: the floating type of the weights, or its name.
         device: where they go.
         revision: of a named checkpoint.
         local_files_only: whether nothing may be fetched.
         trust_remote_code: whether code that lies beside the weights may run.
+        cache: ``dynamic`` or ``static``, as for :class:`ddfm_theory.bridge.CheckpointExpert`.
 
     Raises:
         ValueError: the folder is none, a shard is missing, a file is truncated, weights do not fit the configuration.
     """
+    dtype = _floating(dtype)
     if str(path).endswith(".gguf"):
         from ddfm_theory.bridge.gguf_llama import load_gguf
 
         model, tokenizer = load_gguf(path, dtype=dtype)
-        return CheckpointExpert(model.to(device), tokenizer, str(path))
+        return CheckpointExpert(model.to(device), tokenizer, str(path), cache)
     if Path(path).exists() or str(path).startswith((".", "/")):
         _refuse_kinds(diagnose(path).require())
     common = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": trust_remote_code}
     model = _load_model(str(path), dtype, common)
-    return CheckpointExpert(model.to(device), _load_tokenizer(str(path), common), str(path))
+    expert = CheckpointExpert(model.to(device), _load_tokenizer(str(path), common), str(path), cache)
+    processor = load_processor(Path(path), common) if expert.sees and Path(path).is_dir() else None
+    if processor is not None:
+        expert.reads = Processed(processor, model.config.model_type == "internvl")
+    return expert
+
+
+def _floating(dtype: Any) -> Any:
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if found not in DTYPES:
+        raise ValueError(f"dtype must be one of {[str(known) for known in DTYPES]}, was {dtype!r}")
+    return found
 
 
 def _refuse_kinds(found: Any) -> None:

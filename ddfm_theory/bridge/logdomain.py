@@ -26,12 +26,39 @@ import torch
 from ddfm_theory.decentralization import top_k_gate
 
 Tensor = Any  # torch.Tensor
+CACHED = 1 << 17  # logits that a processor keeps close while it normalizes them
+SAFE = 60.0  # e^60 times any vocabulary is far from float32's largest number, e^-60 far from its smallest
 
 
 def log_law(logits: Tensor) -> Tensor:
     """Return the log-law of logits over the last axis, in float32 at least: (..., V) to (..., V)."""
     wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
     return torch.log_softmax(wide, dim=-1)
+
+
+def log_likelihoods(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Return the log-likelihoods of tokens (B, T) under logits (B, T, V), on a CPU a few rows at a time."""
+    rows, flat = logits.flatten(0, 1), tokens.flatten()
+    step = max(1, CACHED // rows.shape[1]) if rows.device.type == "cpu" else max(1, len(flat))
+    found = [row_likelihoods(rows[a : a + step], flat[a : a + step]) for a in range(0, len(flat), step)]
+    return torch.cat([*found, rows.new_empty(0, dtype=torch.float32)]).unflatten(0, tuple(tokens.shape))
+
+
+def row_likelihoods(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Return the log-likelihoods of tokens (n,) under logits (n, V), at once."""
+    wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    return wide.gather(-1, tokens[:, None])[:, 0] - log_sum(wide)
+
+
+def log_sum(values: Tensor) -> Tensor:
+    r"""Return :math:`\log \sum_x e^{v_x}` over the last axis, without the shift by the maximum where none is needed.
+
+    On a CPU the shift costs as much as the exponentials; where it is left out the terms are exact to a unit in the last
+    place whatever their size, so nothing is lost. Elsewhere asking would cost more than shifting.
+    """
+    if values.device.type == "cpu" and float(values.amax(-1).abs().max()) <= SAFE:
+        return torch.exp(values).sum(-1).log_()
+    return torch.logsumexp(values, dim=-1)
 
 
 def log_normalize(log_weights: Tensor, dim: int = 0) -> Tensor:
@@ -80,10 +107,11 @@ def log_mix(log_router: Tensor, log_laws: Sequence[Tensor], rows: Sequence[Tenso
     out = torch.full((count, first.shape[-1]), -torch.inf, dtype=first.dtype, device=first.device)
     for k, law in enumerate(log_laws):
         term = law.to(out.device) + _weights(log_router, k, rows, out)[:, None]
-        if rows is None or len(rows[k]) == count:
+        if rows is None or rows[k].tolist() == list(range(count)):
             out = torch.logaddexp(out, term)
         else:
-            out[rows[k]] = torch.logaddexp(out[rows[k]], term)
+            at = rows[k].to(out.device)
+            out[at] = torch.logaddexp(out[at], term)
     return out
 
 
@@ -130,5 +158,5 @@ def log_nucleus(law: Tensor, mass: float) -> Tensor:
 
 
 def most_likely(law: Tensor) -> np.ndarray:
-    """Return the most likely token of each law, the lowest index on ties: (B, V) to (B,)."""
-    return np.asarray(law.detach().cpu().numpy().argmax(axis=-1))
+    """Return the most likely token of each law, the lowest index on ties: (B, V) to (B,), found where the law lies."""
+    return np.asarray(law.detach().argmax(dim=-1).cpu())

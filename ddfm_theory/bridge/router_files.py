@@ -16,6 +16,7 @@ _LEAVES: dict[str, Any] = {
     cls.kind: cls for cls in (FixedPrior, CosineRouter, PaperRouter, DistanceRouter, LinearRouter)
 }
 _AROUND: dict[str, Any] = {cls.kind: cls for cls in (BayesFilter, LastToken)}
+WORDS: dict[str, Any] = {**_AROUND, FixedPrior.kind: lambda prior: prior}
 
 
 def save_router(router: Router, place: Any) -> None:
@@ -71,6 +72,40 @@ def _build(tree: dict[str, Any], prefix: str, tensors: dict[str, Any]) -> Router
         raise ValueError(f"kind of a router must be one of {sorted([*_LEAVES, *_AROUND, Product.kind])}, was {kind!r}")
     given = {name: tensors[full] for name, full in names.items()}
     return _LEAVES[kind](**given, **tree.get("settings", {}))  # type: ignore[no-any-return]
+
+
+def open_router(place: Any, experts: int) -> Router:
+    """Return the router that a command's ``--router`` names.
+
+    Args:
+        place: a router's folder; the folder of a partition (``ddfm partition --out``) or of the paper's clustering
+            files, either of which routes as the paper does; or a word: ``filter`` (the exact one), ``last-token``
+            (c-BTM's rule) or ``fixed``, each from a uniform prior.
+        experts: K.
+
+    Raises:
+        ValueError: none of these, or a router over another number of experts.
+    """
+    folder = Path(place)
+    if folder.is_dir():
+        return _of_folder(folder)
+    if str(place) not in WORDS:
+        raise ValueError(f"router must be a folder or one of {sorted(WORDS)}, was {place}")
+    return WORDS[str(place)](FixedPrior.uniform(experts))  # type: ignore[no-any-return]
+
+
+def _of_folder(folder: Path) -> Router:
+    if (folder / "partition.json").exists():
+        from ddfm_theory.partition import Partition
+
+        found = Partition.load(folder)
+        if found.metric != "cosine":
+            raise ValueError(f"partition of {folder} must be cosine's to route as the paper does, was {found.metric}")
+        two_stages = found.fine_centroids is not None
+        return PaperRouter(found.fine_centroids, found.fine_to_coarse) if two_stages else PaperRouter(found.centroids)
+    if (folder / "config.json").exists():
+        return load_router(folder)
+    return read_paper_router(folder)
 
 
 def read_paper_router(place: Any, prefix: str = "clustering") -> PaperRouter:

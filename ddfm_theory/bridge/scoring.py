@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ddfm_theory.bridge.lanes import local_first
+from ddfm_theory.bridge.lanes import Lane, local_first
 from ddfm_theory.bridge.logdomain import log_gate
+from ddfm_theory.bridge.losses import Loss, LostRank, conditioned, losses
 from ddfm_theory.bridge.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Scores:
         log_router: log r at each prefix, shape (K, B, T + 1); past an answer's end it stays.
         lengths: tokens an answer, shape (B,).
         dropped: the mass that the gate leaves out at each prefix, shape (B, T).
+        lost: the experts without which the mixture is, from the prompt on; their own likelihoods are minus infinity.
     """
 
     log_likelihoods: Tensor
@@ -43,6 +45,7 @@ class Scores:
     log_router: Tensor
     lengths: Tensor
     dropped: Tensor
+    lost: tuple[Loss, ...] = ()
 
 
 def score(
@@ -55,14 +58,28 @@ def score(
     """Score answers; see :meth:`ddfm_theory.bridge.Ensemble.score`."""
     tokens, lengths = padded_answers(answers, len(prompts), ensemble.experts[0].vocabulary)
     real = torch.arange(tokens.shape[1])[None, :] < lengths[:, None]
-    prefixes = [lane.prefix for lane in ensemble.prefill(prompts)]
-    reads = {k: prefixes[k].read(tokens, block) for k in local_first(prefixes)}  # type: ignore[union-attr]
+    lanes = ensemble.prefill(prompts)
+    reads = {k: lanes[k].follow(tokens, block) for k in local_first([lane.prefix for lane in lanes])}
     found = torch.where(real, torch.stack([reads[k].double().cpu() for k in range(len(reads))]), 0.0)
-    path = _trajectory(ensemble, ensemble.prior(features, len(prompts)), found, real)
+    prior = conditioned(ensemble.prior(features, len(prompts)), lanes)
+    path = _trajectory(ensemble, prior, found, real)
     gated = log_gate(path[:, :, :-1], ensemble.gate)
     mixed = torch.where(real, torch.logsumexp(gated + found, dim=0), 0.0)
     left = torch.where(torch.isfinite(gated), 0.0, path[:, :, :-1].exp()).sum(0)
-    return Scores(mixed.sum(-1), found.sum(-1), mixed, found, path, lengths, torch.where(real, left, 0.0))
+    dropped = torch.where(real, left, 0.0)
+    return Scores(mixed.sum(-1), found.sum(-1), mixed, found, path, lengths, dropped, losses(lanes, 0))
+
+
+def whole(lanes: Sequence[Lane]) -> list[Any]:
+    """Return the prefixes of all experts.
+
+    Raises:
+        LostRank: an expert is lost, and what is measured is the whole ensemble.
+    """
+    for k, lane in enumerate(lanes):
+        if lane.prefix is None:
+            raise LostRank(f"every expert must be there to be measured, expert {k} was lost with rank {lane.lost}")
+    return [lane.prefix for lane in lanes]
 
 
 def padded_answers(answers: Sequence[Sequence[int]], rows: int, vocabulary: int) -> tuple[Tensor, Tensor]:

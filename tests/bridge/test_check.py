@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from ddfm_theory.bridge import BayesFilter, CosineRouter, Ensemble, FixedPrior, LastToken, PaperRouter
+from ddfm_theory.arrays import unit_roundoff
+from ddfm_theory.bridge import BayesFilter, CosineRouter, Ensemble, FixedPrior, LastToken, PaperRouter, Prompts
 from ddfm_theory.bridge import check as module
 from ddfm_theory.bridge.check import CHECKS, Case, conformance, write_records
-from ddfm_theory.bridge.noise import forward_noise
+from ddfm_theory.bridge.noise import MARGIN, forward_noise, law_gap
 
 ANSWERS = [[5, 6, 7, 8, 9], [10, 11], [12, 13, 14]]
 PRIOR = [0.2, 0.5, 0.3]
@@ -141,8 +142,11 @@ def test_a_blind_expert_is_seen(make_expert, make_prompts):
 
 
 def test_noise_is_measured_and_never_zero(trio, make_prompts):
-    noise = forward_noise(trio[0], make_prompts())
-    assert 1e-7 < noise < 1e-4
+    prompts = make_prompts()
+    noise, law = forward_noise(trio[0], prompts), trio[0].prefill(prompts).log_law
+    assert noise >= 2 * unit_roundoff(torch.float32) * float(law.abs().max())
+    other = Prompts([[*row[:-1], (row[-1] + 1) % 39] for row in prompts.ids])
+    assert law_gap(trio[0].prefill(other).log_law, law) > 1000 * MARGIN * noise  # far from what it must tell apart
     assert trio[0].model.config._attn_implementation == "sdpa"
 
 

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from bridge.bounds import near, text_bound
+from ddfm_theory.arrays import gamma
 from ddfm_theory.bridge import BayesFilter, CheckpointExpert, Ensemble, FixedPrior
 from ddfm_theory.bridge.distance import MEASURES, compare
 
 ANSWERS = [[5, 6, 7, 8, 9], [10, 11], [12, 13, 14]]
 PRIOR = [0.2, 0.5, 0.3]
+ROUNDING = gamma(np.float32, 2 * 40)  # the mixture's law is held in float32, log-probabilities below 40 in size
 
 
 class Central:
@@ -42,20 +45,20 @@ def trio(make_expert):
 
 def test_an_ensemble_with_the_filter_is_its_central_model(trio, make_prompts):
     found = compare(Ensemble(trio, BayesFilter(FixedPrior(PRIOR))), Central(trio, PRIOR), make_prompts(), ANSWERS)
-    rounding = 40 * np.finfo(np.float32).eps  # the mixture's law is held in float32, log-probabilities below 40 in size
-    assert found.values["tv"].max() <= rounding
-    assert np.abs(found.values["kl"]).max() <= rounding
-    assert np.abs(found.values["nll_gap"]).max() <= rounding
+    assert found.values["tv"].max() <= ROUNDING
+    assert np.abs(found.values["kl"]).max() <= ROUNDING
+    assert np.abs(found.values["nll_gap"]).max() <= ROUNDING
     assert found.means("agreement").tolist() == [1, 1, 1]
     first = -(np.array(PRIOR) * np.log(PRIOR)).sum()
-    assert found.values["router_entropy"][:, 0] == pytest.approx(first)
+    assert found.values["router_entropy"][:, 0] == near(first, 32)
 
 
 def test_a_static_router_is_not(trio, make_prompts):
     found = compare(Ensemble(trio, FixedPrior(PRIOR)), Central(trio, PRIOR), make_prompts(), ANSWERS)
-    assert found.values["tv"][:, 0].max() < 1e-5
+    assert found.values["tv"][:, 0].max() <= ROUNDING
     assert found.values["tv"][:, 1:].max() > 0.01
-    assert (found.values["tv"] <= np.sqrt(np.maximum(found.values["kl"], 0) / 2) + 1e-6).all()  # Pinsker
+    slack = gamma(np.float64, 40 + 16) * 40  # V terms of the KL, logarithms below 40
+    assert (found.values["tv"] <= np.sqrt((np.maximum(found.values["kl"], 0) + slack) / 2)).all()  # Pinsker
 
 
 def test_measures_agree_with_scores_and_stop_at_the_answers_end(trio, make_prompts):
@@ -63,7 +66,8 @@ def test_measures_agree_with_scores_and_stop_at_the_answers_end(trio, make_promp
     found = compare(ensemble, dense, make_prompts(), ANSWERS)
     alone = Ensemble([dense], FixedPrior([1.0])).score(make_prompts(), ANSWERS).log_likelihoods
     gap = alone - ensemble.score(make_prompts(), ANSWERS).log_likelihoods
-    assert found.values["nll_gap"].sum(1) == pytest.approx(gap.numpy(), abs=1e-3)
+    bound = 2 * text_bound(trio, make_prompts(), max(map(len, ANSWERS)))
+    assert np.abs(found.values["nll_gap"].sum(1) - gap.numpy()).max() <= bound
     for name in MEASURES:
         for b, answer in enumerate(ANSWERS):
             assert (found.values[name][b, len(answer) :] == 0).all()
@@ -75,7 +79,7 @@ def test_the_summary_is_by_cluster(trio, make_prompts):
     assert list(summary) == ["all", "0", "1"]
     assert summary["0"]["kl"]["n"] == 1
     assert summary["all"]["kl"]["low"] <= summary["all"]["kl"]["mean"] <= summary["all"]["kl"]["high"]
-    assert summary["1"]["tv"]["mean"] == pytest.approx(found.means("tv")[1:].mean())
+    assert summary["1"]["tv"]["mean"] == near(found.means("tv")[1:].mean(), 8)
 
 
 def test_another_vocabulary_is_refused(trio, make_prompts):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from bridge.bounds import near, router_bound
+from ddfm_theory.arrays import gamma
 from ddfm_theory.bridge import BayesFilter, Ensemble, FixedPrior, PaperRouter, Prompts
 from ddfm_theory.bridge.generation import Decoder, Decoding
-from ddfm_theory.bridge.lanes import asleep
 from ddfm_theory.bridge.logdomain import log_nucleus, log_sharpen
 from ddfm_theory.stability import total_variation
 
@@ -27,13 +28,14 @@ def test_greedy_takes_the_mixtures_most_likely_token_at_every_prefix(build, make
     ensemble, prompts = build(), make_prompts()
     made = ensemble.generate(prompts, greedy=True, max_new_tokens=6)
     scores = ensemble.score(prompts, made.tokens)
-    assert float((scores.log_likelihoods - made.log_likelihoods).abs().max()) < 1e-4
+    bound = router_bound(ensemble.experts, prompts, 6)
+    assert float((scores.log_likelihoods - made.log_likelihoods).abs().max()) <= bound
     for t in range(6):
         longer = Prompts([row + text[:t] for row, text in zip(prompts.ids, made.tokens, strict=True)])
         laws = torch.stack(ensemble.next_token(longer).log_laws).double()
         mixed = torch.logsumexp(scores.log_router[:, :, t, None] + laws, 0)
         assert mixed.argmax(-1).tolist() == [text[t] for text in made.tokens]
-    assert float((made.log_router - scores.log_router[:, :, 5]).abs().max()) < 1e-4
+    assert float((made.log_router - scores.log_router[:, :, 5]).abs().max()) <= bound
     assert made.tokens_read == [15, 15, 15]
 
 
@@ -42,7 +44,7 @@ def test_streaming_gives_the_same_tokens_one_by_one(build, make_prompts):
     made = build().generate(make_prompts(), **options)
     steps = list(build().stream(make_prompts(), **options))
     assert [[int(s.tokens[b]) for s in steps] for b in range(3)] == made.tokens
-    assert next(iter(build().stream(make_prompts(), **options))).log_router.exp()[:, 0].tolist() == pytest.approx(PRIOR)
+    assert next(iter(build().stream(make_prompts(), **options))).log_router.exp()[:, 0].tolist() == near(PRIOR, 8)
 
 
 def test_a_rows_text_does_not_depend_on_the_batch(build, make_prompts):
@@ -99,13 +101,14 @@ def test_finished_rows_leave_the_batch_and_their_router_stays(build):
             assert made.tokens_read == [4 * (end - 1) + 10 - end] * 3
             scores = build().score(prompts, made.tokens)
             ends = torch.stack([scores.log_router[:, b, len(row) - 1] for b, row in enumerate(made.tokens)], 1)
-            assert float((made.log_router - ends).abs().max()) < 1e-4
+            bound = router_bound(build().experts, prompts, 10)
+            assert float((made.log_router - ends).abs().max()) <= bound
 
 
 def test_a_gate_on_a_static_router_is_reported(build, make_prompts):
     made = build(FixedPrior(PRIOR), gate=1).generate(make_prompts(), greedy=True, max_new_tokens=3)
-    assert made.worst.tolist() == pytest.approx([0.5] * 3)
-    assert made.dropped.tolist() == pytest.approx([1.5] * 3)
+    assert made.worst.tolist() == near([0.5] * 3, 8)
+    assert made.dropped.tolist() == near([1.5] * 3, 16)
     assert made.tokens_read == [0, 6, 0]
 
 
@@ -140,72 +143,11 @@ def test_routing_once_has_the_sequence_law_of_mixing(build):
     texts = list(itertools.product(range(0, 40, 3), range(0, 40, 3)))
     scores = ensemble.score(Prompts(prompt.ids * len(texts)), texts)
     once = (torch.tensor(PRIOR, dtype=torch.float64)[:, None] * scores.experts.exp()).sum(0)
-    assert float((once - scores.log_likelihoods.exp()).abs().max()) < 1e-13
+    size = float((1 + scores.log_likelihoods.abs()).max()) * float(once.max())
+    bound = gamma(torch.float64, 32) * size  # a few sums and logarithms of this size
+    assert float((once - scores.log_likelihoods.exp()).abs().max()) <= bound
     static = build(FixedPrior(PRIOR)).score(Prompts(prompt.ids * len(texts)), texts)
-    assert float((once - static.log_likelihoods.exp()).abs().max()) > 1e-4
-
-
-def skipping(ensemble, prompts, tokens, bound):
-    """Force a text through a decoder and return its laws, its bounds and the passes of each expert."""
-    decoder = Decoder(ensemble, prompts, None, Decoding(skip_below=bound, max_new_tokens=len(tokens[0])))
-    queue, laws = [torch.tensor(column) for column in zip(*tokens, strict=True)], []
-    original = decoder.mixture
-
-    def mixture():
-        laws.append(original())
-        return laws[-1]
-
-    decoder.mixture = mixture
-    object.__setattr__(decoder, "decoding", _Forced(decoder.decoding, queue))
-    steps = list(decoder)
-    return [law for law, _ in laws], steps, [lane.passes for lane in decoder.lanes]
-
-
-class _Forced:
-    def __init__(self, inner, queue):
-        self.inner, self.queue = inner, list(queue)
-
-    def choose(self, *_):
-        return self.queue.pop(0)
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-
-@pytest.mark.parametrize("bound", [0.0, 1e-3, 0.05, 0.3])
-def test_skipped_experts_cost_less_and_the_bound_holds_at_every_step(bound, build, make_prompts):
-    prompts = make_prompts()
-    text = build().generate(prompts, max_new_tokens=16, seed=5).tokens
-    exact, _, whole = skipping(build(), prompts, text, 0.0)
-    laws, steps, read = skipping(build(), prompts, text, bound)
-    moved = 0.0
-    for law, full, step in zip(laws, exact, steps, strict=True):
-        shift = total_variation(law.exp().double(), full.exp().double())
-        assert bool((shift <= step.dropped + 1e-5).all())
-        assert float(step.dropped.max()) <= bound
-        assert float((law.exp().double().sum(-1) - 1).abs().max()) <= 1e-5
-        moved = max(moved, float(shift.max()))
-    assert whole == [15, 15, 15]
-    if bound >= 0.05:
-        assert sum(read) < sum(whole)
-        assert moved > 1e-6
-    if bound == 0.0:
-        assert moved == 0.0
-
-
-def test_an_expert_that_sleeps_and_wakes_has_its_exact_weight(build, make_prompts):
-    prompts = make_prompts()
-    text = build().generate(prompts, max_new_tokens=16, seed=5).tokens
-    scores = build().score(prompts, text)
-    _, steps, read = skipping(build(), prompts, text, 0.05)
-    woken = 0
-    for t, step in enumerate(steps):
-        above, exact = step.log_router, scores.log_router[:, :, t]
-        light = exact.exp() < 0.05
-        assert bool((above.exp() >= exact.exp() - 1e-4)[light].all())
-        woken += int((light & ((above - exact).abs() < 1e-4)).sum())
-    assert woken > 0
-    assert 0 < min(read) < 15
+    assert float((once - static.log_likelihoods.exp()).abs().max()) > 1000 * bound
 
 
 def test_a_gate_on_a_filter_is_reported(build, make_prompts):
@@ -235,31 +177,6 @@ def test_multimodal_generation_in_a_ragged_batch(kind, make_expert, make_prompts
     made = ensemble.generate(prompts, greedy=True, max_new_tokens=5)
     for b in range(3):
         assert ensemble.generate(prompts.select([b]), greedy=True, max_new_tokens=5).tokens[0] == made.tokens[b]
-
-
-def test_a_static_router_stays_when_a_lane_wakes(trio):
-    """While row 1 runs, expert 3 is the lightest and sleeps; alone, row 0 lets experts 1 and 2 sleep, and 3 wakes."""
-    weights = torch.tensor([[0.45, 0.34], [0.1, 0.33], [0.2, 0.32], [0.25, 0.01]], dtype=torch.float64)
-    router = FixedPrior([0.25] * 4)
-    router.prior = lambda features, rows: torch.log(weights)
-    ensemble = Ensemble([*trio, trio[0]], router)
-    prompts, options = Prompts([[1, 5, 6], [4, 9]]), {"max_new_tokens": 12, "skip_below": 0.31, "seed": 4}
-    one, two = ensemble.generate(prompts, **options).tokens
-    stop = next(two[t] for t in range(3, 11) if two[t] not in one + two[:t])
-    steps = list(ensemble.stream(prompts, stop=[stop], **options))
-    asleep_first, asleep_last = steps[1].dropped[0], steps[-1].dropped[0]
-    assert float(asleep_first) == pytest.approx(0.25)
-    assert float(asleep_last) == pytest.approx(0.3)
-    assert all(torch.equal(step.log_router, torch.log(weights)) for step in steps)
-
-
-def test_asleep_takes_the_lightest_within_the_bound():
-    weights = torch.tensor([[0.6, 0.5], [0.3, 0.2], [0.1, 0.3]], dtype=torch.float64)
-    assert asleep(weights, 0.0) == []
-    assert asleep(weights, 0.3) == [1] or asleep(weights, 0.3) == [2]
-    assert asleep(weights, 0.5) == [1, 2]
-    assert asleep(torch.tensor([[1.0], [0.0]]), 0.0) == [1]
-    assert asleep(torch.tensor([[1.0], [0.0]]), -1.0) == []
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -95,6 +95,20 @@ def test_half_precision_and_conversion_to_a_folder(tmp_path):
         convert_gguf(file, tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "float64"])
+def test_a_type_is_named_or_given_and_rounds_weights_alone(name, tmp_path):
+    from bridge.tiny_models import llama
+
+    prompts, file = Prompts([[1, 5, 6, 7]]), llama_file(tmp_path / "a.gguf", llama(3))
+    convert_gguf(file, tmp_path / "folder")
+    for dtype in (name, getattr(torch, name)):
+        expert, folder = (load_expert(place, dtype=dtype) for place in (file, tmp_path / "folder"))
+        assert expert.model.dtype == getattr(torch, name)
+        assert torch.equal(expert.prefill(prompts).log_law, folder.prefill(prompts).log_law)
+    with pytest.raises(ValueError, match=r"dtype must be one of .*, was 'float31'"):
+        load_expert(file, dtype="float31")
+
+
 def test_the_permutation_is_undone():
     weight = np.arange(16 * 3).reshape(16, 3)
     assert np.array_equal(unpermute(permuted(weight, 2), 2), weight)

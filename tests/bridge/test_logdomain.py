@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ddfm_theory.arrays import gamma
 from ddfm_theory.bridge.logdomain import (
     log_gate,
     log_law,
+    log_likelihoods,
     log_mix,
     log_nucleus,
     log_posterior,
     log_sharpen,
+    log_sum,
     most_likely,
 )
 from ddfm_theory.decentralization import mix, router_posterior, top_k_gate
@@ -106,3 +110,33 @@ def test_half_precision_logits_are_widened():
 def test_bad_arguments_are_named(call, laws, router):
     with pytest.raises(ValueError, match=r"log_laws|log_weights|temperature|mass"):
         call(router, laws)
+
+
+@given(seed=st.integers(0, 10**6), shift=st.sampled_from([0.0, -59.0, 50.0, 300.0, -400.0]))
+def test_a_sum_of_exponentials_with_or_without_the_shift(seed, shift):
+    """V exponentials and additions; each exponent is off by its own rounding, at most its size."""
+    values = shift + 3 * torch.randn((3, 50), generator=torch.Generator().manual_seed(seed))
+    values[0, :49] = -torch.inf
+    exact = torch.logsumexp(values.double(), -1)
+    size = 1 + exact.abs() + 30
+    assert bool(((log_sum(values) - exact).abs() <= gamma(torch.float32, 50 + 8) * size).all())
+    tokens = torch.full((1, 3), 49)
+    found = log_likelihoods(values[None], tokens)
+    due = torch.log_softmax(values.double(), -1)[:, 49]
+    assert bool(((found[0] - due).abs() <= gamma(torch.float32, 50 + 16) * size).all())
+
+
+def test_a_sum_of_exponentials_does_not_hide_what_is_not_finite():
+    for bad in (torch.inf, torch.nan):
+        values = torch.tensor([[0.0, 1.0], [bad, 0.0]])
+        assert log_sum(values)[1].isfinite().tolist() is False
+        assert log_sum(values)[0].isfinite().tolist() is True
+    assert log_sum(torch.full((1, 3), -torch.inf)).tolist() == [-torch.inf]
+
+
+def test_rows_of_an_expert_may_come_in_any_order():
+    laws = torch.log_softmax(torch.randn((3, 7), generator=torch.Generator().manual_seed(0)), -1)
+    weights = torch.log_softmax(torch.randn((2, 3), generator=torch.Generator().manual_seed(1)), 0)
+    order = torch.tensor([2, 0, 1])
+    sorted_rows = log_mix(weights, [laws, laws.flip(0)])
+    assert torch.equal(log_mix(weights, [laws[order], laws.flip(0)], [order, torch.arange(3)]), sorted_rows)
