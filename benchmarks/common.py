@@ -36,21 +36,34 @@ def clock(function: Callable[[], Any]) -> float:
     return seconds
 
 
-def alternate(runs: int, **functions: Callable[[], Any]) -> dict[str, list[float]]:
-    """Time the functions in turn, ``runs`` rounds after one that warms up: noise meets all of them alike."""
-    rounds = [[clock(function) for function in functions.values()] for _ in range(runs + 1)][1:]
-    return dict(zip(functions, (list(column) for column in zip(*rounds, strict=True)), strict=True))
+def alternate(
+    runs: int, before: Callable[[], Any] = lambda: None, **functions: Callable[[], Any]
+) -> dict[str, list[float]]:
+    """Time the functions in turn, ``runs`` rounds after one that warms up: noise meets all of them alike.
+
+    Args:
+        runs: the number of rounds.
+        before: called before each call, off the clock.
+        functions: what is timed.
+    """
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(runs + 1):
+        for name, function in functions.items():
+            before()
+            seconds = clock(function)
+            times[name] += [seconds] if turn else []
+    return times
 
 
 def medians(times: dict[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(column) for name, column in times.items()}
 
 
-def child(*arguments: str, seconds: float | None = None) -> str | None:
+def child(*arguments: str, seconds: float | None = None, environment: dict[str, str] | None = None) -> str | None:
     """Return what a fresh Python process prints; None where it was stopped after that many seconds."""
     try:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, *arguments], capture_output=True, text=True, timeout=seconds, check=True
+            [sys.executable, *arguments], capture_output=True, text=True, timeout=seconds, check=True, env=environment
         )
     except subprocess.TimeoutExpired:
         return None

@@ -1,11 +1,18 @@
 """Balanced partitions: time, memory, cost and balance, beside other packages, each cell in a process of its own.
 
-    python benchmarks/partition.py [--quick] [--rows 10000 100000] [--clusters 2 8 64] [--limit 60]
+    python -m benchmarks.partition [--quick] [--rows 10000 100000] [--clusters 2 8 64] [--limit 60] [--memory 8]
+    python -m benchmarks.partition --readme       write the table of the last run into benchmarks/README.md
 
 Two jobs. ``assign``: the balanced assignment alone, from the same cost matrix; exact contenders must agree to the tick.
-``cluster``: ten iterations of clustering from one seeding, of rows of length one (this package first runs as many on
-2^14 rows). A contender that is not installed, runs out of time or out of memory is recorded as such. Features are
-clouds of Zipf sizes around a common mean, as image embeddings are.
+``cluster``: rows of length one in K clusters, at most ten assignments of all rows, otherwise each package as it comes
+(its own seeding and tolerance), but one start for the others, where this package tries four on 4096 rows. The cost is
+the mean cosine distance of rows to the mean direction of their cluster, by one text for all. A contender that is not
+installed, or takes more than the limits on wall clock or private memory, is recorded as such.
+
+Seconds are of the processor, user and system, of one thread, loading the features included, and ratios are of these: on
+a machine that does other work wall clock says little. It is recorded too. Memory is the most that was resident, of
+which ``peak_mib_before`` was there before the contender had its features. Features are clouds of Zipf sizes around a
+common mean, as image embeddings are.
 """
 
 from __future__ import annotations
@@ -27,10 +34,15 @@ from typing import Any
 
 import numpy as np
 
+from ddfm_theory.files import write_whole
+
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- partition -->\n", "<!-- /partition -->\n"
 PACKAGES = ("ddfm-theory", "numpy", "scipy", "ortools", "k-means-constrained", "faiss-cpu", "scikit-learn", "pot")
 ITERATIONS = 10
 REPEATED = 200_000
+OTHERS = ("ddfm, unbalanced", "scikit-learn, unbalanced")
 
 
 def features(n: int, width: int, seed: int) -> np.ndarray:
@@ -87,20 +99,22 @@ def assign_pot(ticks: np.ndarray) -> np.ndarray:
 def cluster_here(path: str, k: int, seed: int) -> np.ndarray:
     from ddfm_theory.partition import spherical_balanced_kmeans
 
-    found = spherical_balanced_kmeans(np.load(path), k, seed, starts=1, max_iter=ITERATIONS, tol=0.0)
-    return np.asarray(found.labels)
+    return np.asarray(spherical_balanced_kmeans(np.load(path), k, seed, max_iter=ITERATIONS).labels)
 
 
 def cluster_file(path: str, k: int, seed: int) -> np.ndarray:
+    """From the mapped file, private memory being held to what there is, half of the file and 128 MiB for imports."""
     from ddfm_theory.partition import partition_file
 
-    return np.asarray(partition_file(path, k, seed, starts=1, max_iter=ITERATIONS, tol=0.0).labels)
+    limit = int((_status("VmData") + 128) * 2**20) + Path(path).stat().st_size // 2
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    return np.asarray(partition_file(path, k, seed, max_iter=ITERATIONS).labels)
 
 
 def cluster_plain(path: str, k: int, seed: int) -> np.ndarray:
     from ddfm_theory.partition import spherical_kmeans
 
-    return np.asarray(spherical_kmeans(np.load(path), k, seed, starts=1, max_iter=ITERATIONS, tol=0.0).labels)
+    return np.asarray(spherical_kmeans(np.load(path), k, seed, max_iter=ITERATIONS).labels)
 
 
 def cluster_constrained(path: str, k: int, seed: int) -> np.ndarray:
@@ -109,7 +123,7 @@ def cluster_constrained(path: str, k: int, seed: int) -> np.ndarray:
     x = np.load(path)
     low, high = len(x) // k, -(-len(x) // k)
     model = KMeansConstrained(
-        k, size_min=low, size_max=high, n_init=1, max_iter=ITERATIONS, tol=0.0, random_state=seed, n_jobs=1
+        k, size_min=low, size_max=high, n_init=1, max_iter=ITERATIONS, random_state=seed, n_jobs=1
     )
     return model.fit_predict(x)
 
@@ -126,7 +140,7 @@ def cluster_faiss(path: str, k: int, seed: int) -> np.ndarray:
 def cluster_sklearn(path: str, k: int, seed: int) -> np.ndarray:
     from sklearn.cluster import KMeans
 
-    return KMeans(k, n_init=1, max_iter=ITERATIONS, tol=0.0, random_state=seed).fit_predict(np.load(path))
+    return KMeans(k, n_init=1, max_iter=ITERATIONS, random_state=seed).fit_predict(np.load(path))
 
 
 ASSIGN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -153,62 +167,80 @@ def cell(job: str, contender: str, path: str, k: int, seed: int) -> dict[str, An
         _ = ASSIGN[contender](ticks_of(x[: 4 * k], k, seed)) if job == "assign" else CLUSTER[contender](small, k, seed)
     if job == "assign":
         ticks = ticks_of(x, k, seed)
-        base = _peak()
-        start = time.perf_counter()
-        labels = ASSIGN[contender](ticks)
-        seconds = time.perf_counter() - start
+        labels, found = measured(lambda: ASSIGN[contender](ticks))
         cost: Any = int(np.take_along_axis(ticks, labels[:, None], axis=1).astype(np.int64).sum())
     else:
-        base = _peak()
-        start = time.perf_counter()
-        labels = CLUSTER[contender](path, k, seed)
-        seconds = time.perf_counter() - start
-        sums = np.stack([x[labels == j].sum(axis=0, dtype=np.float64) for j in range(k)])
-        cost = 1 - float(np.linalg.norm(sums, axis=1).sum()) / len(x)  # mean cosine distance to the mean direction
+        labels, found = measured(lambda: CLUSTER[contender](path, k, seed))
+        cost = 1 - float(sum(np.linalg.norm(total) for total in sums_of(x, labels, k))) / len(x)
     sizes = np.bincount(labels, minlength=k)
-    found = {"seconds": seconds, "cost": cost, "smallest": int(sizes.min()), "largest": int(sizes.max())}
-    return found | {"peak_mib": round(_peak(), 1), "peak_mib_before": round(base, 1)}
+    return found | {"cost": cost, "smallest": int(sizes.min()), "largest": int(sizes.max())}
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def measured(run: Callable[[], np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    """Return the labels, and what they took."""
+    before, clock, start = _status("VmHWM"), time.perf_counter(), time.process_time()
+    labels = run()
+    seconds, wall = time.process_time() - start, time.perf_counter() - clock
+    peaks = {"peak_mib": round(_status("VmHWM"), 1), "peak_mib_before": round(before, 1)}
+    return labels, {"seconds": seconds, "wall_seconds": wall} | peaks
 
 
-def attempt(job: str, contender: str, path: str, k: int, seed: int, limit: float) -> dict[str, Any]:
-    """Run one cell in a process of its own, for at most ``limit`` seconds of wall clock, data loading included."""
-    command = [sys.executable, __file__, "--cell", json.dumps([job, contender, path, k, seed])]
+def sums_of(x: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Return the sum of each cluster's rows, a block at a time."""
+    sums = np.zeros((k, x.shape[1]))
+    for start in range(0, len(x), 8192):
+        np.add.at(sums, labels[start : start + 8192], x[start : start + 8192].astype(np.float64))
+    return sums
+
+
+def _status(name: str) -> float:
+    """Return a line of /proc/self/status in MiB; the peak of a new process there does not hold its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
+def attempt(job: str, contender: str, path: str, k: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Run one cell in a process of its own, within the limits on wall clock and private memory."""
+    command = [sys.executable, __file__, "--memory", str(args.memory)]
+    command += ["--cell", json.dumps([job, contender, path, k, args.seed])]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=args.limit)  # noqa: S603
     except subprocess.TimeoutExpired:
-        return {"failed": f"more than {limit:g} s"}
+        return {"failed": f"more than {args.limit:g} s of wall clock"}
+    if "MemoryError" in done.stderr or "bad_alloc" in done.stderr or done.returncode < 0:
+        return {"failed": f"more than {args.memory:g} GiB"}
     if done.returncode:
         return {"failed": (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1][:200]}
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(job: str, n: int, k: int, path: str, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Run every contender at one size and return a row each, medians over repeats, ratios to this package."""
-    rows: list[dict[str, Any]] = []
+def compare(job: str, n: int, k: int, path: str, args: argparse.Namespace, done: list[dict[str, Any]]) -> None:
+    """Run every contender at one size that is not done, and add a row each."""
     for contender in ASSIGN if job == "assign" else CLUSTER:
-        row: dict[str, Any] = {"job": job, "n": n, "k": k, "contender": contender}
-        if contender == "pot" and (n % k or n * k > args.pot_arcs):
-            rows.append(row | {"failed": f"not run: K must divide n, and n K be at most {args.pot_arcs}"})
-            continue
-        runs = [attempt(job, contender, path, k, args.seed, args.limit)]
-        if "seconds" in runs[0]:
-            runs += [attempt(job, contender, path, k, args.seed, args.limit) for _ in range(repeats(n * k, args) - 1)]
-        seconds = [run["seconds"] for run in runs if "seconds" in run]
-        row |= runs[0] | {"repeats": len(runs)}
-        if seconds:
-            row |= {"seconds": statistics.median(seconds), "all_seconds": seconds}
-            row["ratio"] = round(row["seconds"] / rows[0]["seconds"], 2) if rows and "seconds" in rows[0] else 1.0
-        rows.append(row)
-        print(describe(row), flush=True)
-    if job == "assign":
-        costs = {row["cost"] for row in rows if "cost" in row}
-        if len(costs) != 1:
-            raise SystemExit(f"exact assignments must cost the same, cost {costs}")
-    return rows
+        known = any((row["job"], row["n"], row["k"], row["contender"]) == (job, n, k, contender) for row in done)
+        if not known and (args.contenders is None or contender in args.contenders):
+            done.append(raced(job, n, k, contender, path, args))
+            write(done, args)
+            print(describe(done[-1]), flush=True)
+    costs = {row["cost"] for row in done if (row["job"], row["n"], row["k"]) == ("assign", n, k) and "cost" in row}
+    if len(costs) > 1:
+        raise SystemExit(f"exact assignments must cost the same, cost {costs}")
+
+
+def raced(job: str, n: int, k: int, contender: str, path: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the row of one contender at one size, the seconds a median over repeats."""
+    size = round(Path(path).stat().st_size / 2**20, 1)
+    row: dict[str, Any] = {"job": job, "n": n, "k": k, "contender": contender, "feature_mib": size}
+    if contender == "pot" and (n % k or n * k > args.pot_arcs):
+        return row | {"failed": f"not run: K must divide n, and n K be at most {args.pot_arcs}"}
+    if contender in OTHERS and n > args.others:
+        return row | {"failed": f"not run above {args.others:,} rows"}
+    runs = [attempt(job, contender, path, k, args)]
+    if "seconds" in runs[0]:
+        runs += [attempt(job, contender, path, k, args) for _ in range(repeats(n * k, args) - 1)]
+    seconds = [run["seconds"] for run in runs if "seconds" in run]
+    times = {"seconds": statistics.median(seconds), "all_seconds": seconds} if seconds else {}
+    return row | runs[0] | times
 
 
 def repeats(arcs: int, args: argparse.Namespace) -> int:
@@ -221,7 +253,7 @@ def describe(row: dict[str, Any]) -> str:
         return f"{head} {row['failed']}"
     cost = f"{row['cost']:.6f}" if isinstance(row["cost"], float) else str(row["cost"])
     sizes = f"{row['smallest']}..{row['largest']}"
-    return f"{head} {row['seconds']:9.3f} s  x{row['ratio']:<8} cost {cost:22} sizes {sizes:16} {row['peak_mib']} MiB"
+    return f"{head} {row['seconds']:9.3f} s  cost {cost:22} sizes {sizes:16} {row['peak_mib']} MiB"
 
 
 def machine() -> dict[str, Any]:
@@ -253,7 +285,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--clusters", type=int, nargs="+", default=[2, 8, 64])
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=3, help=f"for n K at most {REPEATED}; once above")
-    parser.add_argument("--limit", type=float, default=600.0, help="seconds a cell")
+    parser.add_argument("--limit", type=float, default=600.0, help="seconds of wall clock a cell")
+    parser.add_argument("--contenders", nargs="+", choices=[*ASSIGN, *CLUSTER], help="only these; all by default")
+    parser.add_argument("--data", type=Path, help="a folder where the features of this width and seed are kept")
+    parser.add_argument("--resume", action="store_true", help="keep what the result file has, run what it has not")
+    parser.add_argument("--others", type=int, default=100_000, help=f"rows up to which {' and '.join(OTHERS)} run")
+    parser.add_argument("--memory", type=float, default=8.0, help="GiB of private memory a cell")
+    parser.add_argument("--readme", action="store_true", help="only write the table of the last run into the README")
     parser.add_argument("--pot-arcs", type=int, default=1_000_000)
     parser.add_argument("--jobs", nargs="+", choices=["assign", "cluster"], default=["assign", "cluster"])
     parser.add_argument("--seed", type=int, default=0)
@@ -268,25 +306,118 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     args = parsed()
     if args.cell:
+        limit = int(args.memory * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         print(json.dumps(cell(*json.loads(args.cell))))
         return
-    rows: list[dict[str, Any]] = []
+    if args.readme:
+        into_readme(json.loads(args.out.read_text()))
+        return
+    rows = json.loads(args.out.read_text())["rows"] if args.resume and args.out.exists() else []
     with tempfile.TemporaryDirectory() as folder:
         for n in args.rows:
-            path = str(Path(folder) / f"{n}.npy")
-            np.save(path, features(n, args.width, args.seed))
+            path = str((args.data or Path(folder)) / f"{n}.npy")
+            if not Path(path).exists():
+                np.save(path, features(n, args.width, args.seed))
             for job in args.jobs:
                 for k in args.clusters:
-                    rows += compare(job, n, k, path, args)
-                    write(rows, args)
-            Path(path).unlink()
+                    compare(job, n, k, path, args, rows)
+            if args.data is None:
+                Path(path).unlink()
 
 
 def write(rows: list[dict[str, Any]], args: argparse.Namespace) -> None:
     """Write what has been measured so far."""
-    settings = {name: getattr(args, name) for name in ("width", "seed", "limit", "quick")} | {"iterations": ITERATIONS}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps({"machine": machine(), "settings": settings, "rows": rows}, indent=1) + "\n")
+    names = ("width", "seed", "limit", "memory", "quick")
+    settings = {name: getattr(args, name) for name in names} | {"iterations": ITERATIONS}
+    result = {"machine": machine(), "settings": settings, "verdicts": verdicts(rows), "rows": rows}
+    write_whole(args.out, (json.dumps(result, indent=1) + "\n").encode())
+
+
+def verdicts(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Hold what was found against the aims: ten times the peer's speed at a cost no worse, memory, linear growth."""
+    found = {(row["job"], row["n"], row["k"], row["contender"]): row for row in rows if "seconds" in row}
+    against, memory, growth = [], [], {}
+    for (job, n, k, contender), row in found.items():
+        peer = found.get((job, n, k, "k-means-constrained"))
+        if job == "cluster" and contender == "ddfm":
+            share = (row["peak_mib"] - row["peak_mib_before"]) / (row["feature_mib"])
+            memory.append({"n": n, "k": k, "of_features": round(share, 2), "met": share <= 1.5})
+            if peer:
+                ratio = peer["seconds"] / row["seconds"]
+                against.append({
+                    "n": n, "k": k, "ratio": round(ratio, 1), "cost": row["cost"], "peer_cost": peer["cost"],
+                    "faster": ratio >= 10, "no_worse": row["cost"] <= peer["cost"],
+                })  # fmt: skip
+    for k in sorted({row["k"] for row in rows}):
+        line = [
+            (n, row["seconds"]) for (job, n, kk, who), row in found.items() if (job, kk, who) == ("cluster", k, "ddfm")
+        ]
+        if len(line) > 1:
+            growth[k] = round(float(np.polyfit(*np.log(np.array(line)).T, 1)[0]), 2)
+    return {"against": against, "memory": memory, "growth": growth}
+
+
+def into_readme(result: dict[str, Any]) -> None:
+    """Put the section between its marks."""
+    before, rest = README.read_text().split(BEGIN)
+    write_whole(README, (before + BEGIN + section(result) + END + rest.split(END)[1]).encode())
+
+
+def section(result: dict[str, Any]) -> str:
+    """Return the section on partitions: machine, verdicts, and every cell."""
+    met, machine_, settings = {True: "met", False: "**not met**"}, result["machine"], result["settings"]
+    versions = ", ".join(f"{name} {value}" for name, value in machine_["versions"].items())
+    lines = [
+        f"{settings['width']} wide, float32, seed {settings['seed']}; {machine_['cpu'][0]}, one thread of "
+        f"{machine_['cores']} cores; Python {machine_['python']}, {versions}. Limits: {settings['limit']:g} s of wall "
+        f"clock and {settings['memory']:g} GiB of private memory a cell.",
+        "",
+        "| n | K | speed by k-means-constrained's | 10x | its cost | ours | no worse | memory by features' | 1.5x |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    against = {(one["n"], one["k"]): one for one in result["verdicts"]["against"]}
+    for one in result["verdicts"]["memory"]:
+        peer = against.get((one["n"], one["k"]))
+        cells = ["none", "undecided", "none", "", "undecided"]
+        if peer:
+            ours, theirs = f"{peer['cost']:.6f}", f"{peer['peer_cost']:.6f}"
+            cells = [f"{peer['ratio']}x", met[peer["faster"]], theirs, ours, met[peer["no_worse"]]]
+        lines.append(
+            "| "
+            + " | ".join([f"{one['n']:,}", str(one["k"]), *cells, f"{one['of_features']}x", met[one["met"]]])
+            + " |"
+        )
+    growth = ", ".join(f"{value} at K = {k}" for k, value in result["verdicts"]["growth"].items())
+    lines += ["", f"Growth, the exponent of our time in n by least squares (1 is linear): {growth}.", ""]
+    have = {(row["n"], row["k"], row["contender"]) for row in result["rows"] if row["job"] == "cluster"}
+    sizes = [(n, k) for n in (10_000, 100_000, 1_000_000) for k in (2, 8, 64)]
+    for name in ("ddfm", "k-means-constrained"):
+        missing = ", ".join(f"{n:,} at K = {k}" for n, k in sizes if (n, k, name) not in have)
+        lines += [f"Not run, {name}: {missing}.", ""] if missing else []
+    ours = {(row["job"], row["n"], row["k"]): row for row in result["rows"] if row["contender"] == "ddfm"}
+    lines += [
+        "| job | n | K | contender | seconds | times ours | cost | sizes | peak MiB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_line(row, ours[row["job"], row["n"], row["k"]]) for row in ordered(result["rows"])]
+    return "\n".join(lines) + "\n"
+
+
+def ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows by job and size."""
+    names = [*ASSIGN, *CLUSTER]
+    return sorted(rows, key=lambda row: (row["job"], row["n"], row["k"], names.index(row["contender"])))
+
+
+def _line(row: dict[str, Any], ours: dict[str, Any]) -> str:
+    cells = [row["job"], f"{row['n']:,}", str(row["k"]), row["contender"]]
+    if "seconds" not in row:
+        return "| " + " | ".join([*cells, row["failed"], "", "", "", ""]) + " |"
+    cost = f"{row['cost']:.6f}" if isinstance(row["cost"], float) else str(row["cost"])
+    times = f"{row['seconds'] / ours['seconds']:.3g}"
+    sizes, peak = f"{row['smallest']:,} to {row['largest']:,}", f"{row['peak_mib']:.0f}"
+    return "| " + " | ".join([*cells, f"{row['seconds']:.3g}", times, cost, sizes, peak]) + " |"
 
 
 if __name__ == "__main__":

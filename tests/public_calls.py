@@ -8,14 +8,15 @@ public name that is not in it fails ``test_every_public_name_is_in_the_table``.
 import importlib
 import inspect
 from dataclasses import dataclass, is_dataclass
+from typing import Any
 
 import flint
 import numpy as np
 import sympy as sp
 from number_systems import SYSTEMS, draw_in
 
-import ddfm_theory.schedulers as schedules
-from ddfm_theory.arrays import stack
+from ddfm_theory import arrays
+from ddfm_theory.arrays import Log, Rounded, Symbol, stack
 from ddfm_theory.autoregression import prefix_states
 from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling, states_of
 from ddfm_theory.decentralization import Decentralization
@@ -29,6 +30,7 @@ from ddfm_theory.schedulers import (
     Linear,
     PerPosition,
     Polynomial,
+    Scheduler,
     Steps,
     Windowed,
 )
@@ -36,6 +38,8 @@ from ddfm_theory.velocities import backward_velocity, marginal_velocity, step_ve
 
 ROOMS = ["autoregression", "continuity", "couplings", "decentralization", "objectives", "paths", "sampling",
          "schedulers", "sharpening", "stability", "velocities"]  # fmt: skip
+ENTRIES = {"symbol", "logarithm", "roundoff"}  # modules of arrays that define what an object array holds
+TRUSTING = {"needs", "shapes", "systems"}  # modules of arrays whose functions take arrays that have passed a door
 S, LINEAR = sp.Symbol("s"), Linear()
 CONVEX = Convex([1 - S, S], variable=S)
 NONE, SYMBOLS, EXACT, ALL = (
@@ -76,12 +80,16 @@ class Instance:
 
 @dataclass(frozen=True)
 class Call:
-    """A public function, ``of`` an object or of its room: valid arguments, shape of the result, systems refused."""
+    """A public function, ``of`` an object or of its room: valid arguments, shape of the result, systems refused.
+
+    It is called by keywords, or ``through`` what gives it the arguments that its caller fixes.
+    """
 
     arguments: object
     shape: object
     refuses: frozenset = NONE
     of: object = None
+    through: object = None
 
 
 def size(values, axis=None):
@@ -127,7 +135,38 @@ def central(a):
     return a["coupling"].central if isinstance(a["coupling"], Decentralization) else a["coupling"]
 
 
+NAMED = dict(through=lambda f, a, w: f(**a, name="values"))  # noqa: C408
 CALLS = {
+    "arrays.generator": Call(lambda w: {"seed": 0}, None),
+    "arrays.instance": Call(lambda w: {"value": 1}, None, through=lambda f, a, w: f(a["value"], int, "value")),
+    "arrays.positive_int": Call(lambda w: {"value": 2}, None, through=lambda f, a, w: f(a["value"], "value", 1, 3)),
+    "arrays.sequence": Call(lambda w: {"values": [1, 2]}, None, through=lambda f, a, w: len(f(a["values"], "values"))),
+    "arrays.asarray": Call(lambda w: {"values": w.rows(2, 3)}, lambda a: size(a["values"]), **NAMED),
+    "arrays.nonnegative": Call(lambda w: {"values": w.rows(2, 3)}, lambda a: size(a["values"]), **NAMED),
+    "arrays.pmf": Call(lambda w: {"values": w.pmf(2, 2)}, lambda a: size(a["values"]), **NAMED),
+    "arrays.dense_velocity": Call(lambda w: {"values": w.u}, lambda a: size(a["values"]), **NAMED),
+    "arrays.alike": Call(lambda w: {"first": w.pmf(2), "second": w.pmf(2)}, lambda a: (size(a["first"]),) * 2,
+                         through=lambda f, a, w: f(a["first"], a["second"], ("first", "second"))),
+    "arrays.beside": Call(lambda w: {"values": w.pmf(2)}, lambda a: (2,),
+                          through=lambda f, a, w: f(a["values"], w.weights, "values", (2,), "(2,)")),
+    "arrays.over_states": Call(lambda w: {"values": w.u}, lambda a: size(a["values"]),
+                               through=lambda f, a, w: f(a["values"], w.p, "values")),
+    "arrays.tokens": Call(lambda w: {"values": w.states}, lambda a: size(a["values"]),
+                          through=lambda f, a, w: f(a["values"], "values", 3)),
+    "arrays.from_sympy": Call(lambda w: {"expression": S / (1 + S)}, None),
+    "arrays.to_sympy": Call(lambda w: {"values": w.pmf(2)}, None, ALL - {"rational", "symbol"}),
+    "arrays.gamma": Call(lambda w: {"dtype": np.float32, "roundings": 3}, None),
+    "arrays.summation": Call(lambda w: {"dtype": "float64", "count": 3}, None),
+    "arrays.unit_roundoff": Call(lambda w: {"dtype": "float64"}, None),
+    "arrays.smallest_safe": Call(lambda w: {"dtype": "float64"}, None),
+    "arrays.Symbol.variables": Call(lambda w: {"names": "x"}, None, of=lambda w: Symbol,
+                                    through=lambda f, a, w: f(a["names"], "y")),
+    "arrays.Symbol.reduced": Call(lambda w: {}, None, of=lambda w: Symbol.variables("x")[0]),
+    "arrays.Log.of": Call(lambda w: {"value": flint.fmpq(1, 3)}, None, of=lambda w: Log),
+    "arrays.Log.sign": Call(lambda w: {}, None, of=lambda w: Log.of(2)),
+    "arrays.Rounded.of": Call(lambda w: {"number": flint.fmpq(1, 3)}, None, of=lambda w: Rounded),
+    "arrays.Rounded.error": Call(lambda w: {"dtype": "float64"}, None, of=lambda w: Rounded.of(3)),
+    "arrays.Rounded.log": Call(lambda w: {}, None, of=lambda w: Rounded.of(3)),
     "autoregression.prefix_states": Call(lambda w: {"sequences": w.data, "t": 1, "vocabulary": 2, "order": Autoregressive()},
                                          lambda a: size(a["sequences"])),
     "autoregression.next_token_velocity": Call(lambda w: {"law": w.rows(3, 2)},
@@ -282,7 +321,22 @@ for name, arguments, result in (
         lambda w, names=arguments: {"scheduler": LINEAR, **{key: getattr(w, key) for key in names}},
         result, of=lambda w: w.experts)  # fmt: skip
 
+
+class Own(Scheduler):
+    """The least that a schedule of one's own must define: what else it has is the abstract class's."""
+
+    def _formula(self, t, length):
+        return (t**2,) * length
+
+    def _values(self, time, length):
+        return LINEAR.kappa(time, length) ** 2
+
+    def _slopes(self, time, length):
+        return LINEAR.kappa(time, length) * 2
+
+
 CONTINUOUS = {
+    "Scheduler": lambda w: Own(),
     "Linear": lambda w: LINEAR,
     "Polynomial": lambda w: Polynomial(2),
     "Cosine": lambda w: Cosine(),
@@ -292,7 +346,7 @@ CONTINUOUS = {
     "Convex": lambda w: CONVEX,
 }
 DISCRETE = {"Steps": lambda w: Steps([[0, 0], [1, 1]]), "Autoregressive": lambda w: Autoregressive([1, 0])}
-NO_INVERSE, NO_FORMULA = {"Given", "Convex", *DISCRETE}, {"Given", *DISCRETE}
+NO_INVERSE, NO_FORMULA = {"Scheduler", "Given", "Convex", *DISCRETE}, {"Given", *DISCRETE}
 for name, made in {**CONTINUOUS, **DISCRETE}.items():
     irrational = {"Cosine": frozenset({"rational", "roundoff"}), "Convex": frozenset({"roundoff"})}.get(name, NONE)
     for method, refuses, result in (
@@ -313,24 +367,45 @@ for name, made in {**CONTINUOUS, **DISCRETE}.items():
 
 
 def public_names():
-    """Every name in a room's ``__all__``, and the public methods of its classes that are defined in the package."""
+    """Every name in a room's ``__all__``, and the public methods of its classes that are defined in the package.
+
+    Of ``arrays`` the modules are public that take what anybody gives; what takes arrays that have passed one of these
+    doors, and so trusts them, is named by its module too, so that a module of neither kind is none of these rooms.
+    """
+    yield from public_of_arrays()
     for room in ROOMS:
         module = importlib.import_module(f"ddfm_theory.{room}")
         for name in module.__all__:
             value = getattr(module, name)
             if inspect.isfunction(value) or (inspect.isclass(value) and not is_dataclass(value)):  # a record only holds
                 yield f"{room}.{name}"
-            for method in dir(value) if inspect.isclass(value) and value is not schedules.Scheduler else ():
+            for method in dir(value) if inspect.isclass(value) else ():
                 if not method.startswith("_") and callable(getattr(value, method)):
                     yield f"{room}.{name}.{method}"
 
 
+def public_of_arrays():
+    """The functions of the doors, and the methods of the entries, whose constructors only hold what these make."""
+    for name in arrays.__all__:
+        value = getattr(arrays, name)
+        if value is Any:  # what ``Array`` stands for
+            continue
+        module = getattr(value, "__module__", "").removeprefix("ddfm_theory.arrays.")
+        if inspect.isclass(value) and module in ENTRIES:
+            yield from (f"arrays.{name}.{method}" for method in dir(value)
+                        if not method.startswith("_") and callable(getattr(value, method)))  # fmt: skip
+        elif callable(value) and module not in TRUSTING:
+            yield f"arrays.{name}"
+
+
 def target(name, w):
-    """The function of a row, bound to what it is of."""
-    if CALLS[name].of is not None:
-        return getattr(CALLS[name].of(w), name.rpartition(".")[2])
+    """The function of a row, bound to what it is of and to what its caller fixes."""
+    of, through = CALLS[name].of, CALLS[name].through
     room, _, rest = name.partition(".")
-    return getattr(importlib.import_module(f"ddfm_theory.{room}"), rest)
+    found = (
+        getattr(of(w), name.rpartition(".")[2]) if of else getattr(importlib.import_module(f"ddfm_theory.{room}"), rest)
+    )
+    return (lambda **given: through(found, given, w)) if through else found
 
 
 def wanted(name, w, arguments):

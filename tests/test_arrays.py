@@ -56,6 +56,48 @@ def test_symbols_agree_with_sympy(a, b):
         assert arrays.from_sympy(theirs) == ours
 
 
+@given(expressions(), expressions().filter(bool))
+def test_a_symbol_is_one_however_it_was_made(a, b):
+    """A factor that hides in a sum, or comes by another context, changes neither text nor hash nor parts."""
+    roundabout = (a * a - b * b) / (a - b) - b if a != b else a
+    assert roundabout == a
+    assert repr(roundabout) == repr(a)
+    assert hash(roundabout) == hash(a)
+    above, below = a.reduced() if isinstance(a, Symbol) else (a, 1)
+    assert below == 1 or (above.gcd(below).is_one() and below.leading_coefficient() == 1)
+    assert hash(a / a if a != 0 else a + 1) == hash(1)
+
+
+def test_symbols_of_unlike_contexts_hash_alike():
+    few, many = Symbol.variables("x", "y"), Symbol.variables("z", "y", "x")
+    one, other = few[0] / (few[0] - 2 * few[1]), many[2] / (many[2] - 2 * many[1])
+    assert one == other
+    assert hash(one) == hash(other)
+    assert len({one, other, X, Y}) == 3
+
+
+def test_what_cancels_by_name_leaves_no_factor():
+    """The reason why C08 is quick: routers, velocities and their sums cancel without a gcd."""
+    parts, whole = [X * Y, Y * Z, X + 1], X * Y + Y * Z + X + 1
+    assert sum(part / whole for part in parts).factors == ()
+    mixed = sum(part / whole * (Z / part) for part in parts)
+    assert sorted(power for _, power in mixed.factors) == [-1, 1]
+
+
+@pytest.mark.parametrize("names", [("x", "x"), ("",), (1,), (None,)])
+def test_names_of_symbols_are_different_words(names):
+    with pytest.raises(ValueError, match="names must be different strings"):
+        Symbol.variables(*names)
+
+
+def test_logarithms_of_nothing_are_refused():
+    for bad in (X - X, flint.fmpq(0), -1):
+        with pytest.raises(ValueError, match="must be positive"):
+            Log.of(bad)
+    with pytest.raises(ValueError, match="positive"):
+        Rounded.of(-1).log()
+
+
 def test_unequal_symbols_are_unequal():
     assert X + 1 != X
     assert X != Y
@@ -162,6 +204,26 @@ def test_ratio_is_zero_where_the_denominator_is(system):
 def test_cast_refuses_floats_beside_exact_and_symbols_beside_floats(values, like, words):
     with pytest.raises(ValueError, match=words):
         cast(values, like, "weights")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 5, 64, 65])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_sums_along_an_axis_of_any_length(dtype, length, axis):
+    shape = tuple(length if i == axis else 3 for i in range(3))
+    values = np.random.default_rng(0).integers(-4, 5, shape).astype(dtype)  # small integers are added exactly
+    found = total(values[..., ::-1], axis)
+    assert found.dtype == dtype
+    assert (found == values[..., ::-1].astype(int).sum(axis)).all()
+    assert not np.shares_memory(found, values)
+
+
+@pytest.mark.parametrize("make", [np.array, lambda x: torch.tensor(x, dtype=torch.float64)])
+def test_what_overflows_in_a_sum_is_still_finite(make):
+    large = make([1.5e308, 1.5e308, -1.0])
+    assert asarray(large, "values") is large
+    with pytest.raises(ValueError, match=r"values must be finite, was -inf at \(1,\)"):
+        asarray(make([1.5e308, -np.inf, np.inf]), "values")
 
 
 def test_cast_keeps_device_and_dtype():

@@ -10,9 +10,9 @@ import torch
 
 from ddfm_theory.arrays import asarray, gamma, log
 from ddfm_theory.autoregression import chain_law, prefix_states, sequence_probability
-from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling
+from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling, states_of
 from ddfm_theory.decentralization import Decentralization, top_k_mask
-from ddfm_theory.flux import flux_kernels
+from ddfm_theory.flux import choose_pivot, flux_kernels
 from ddfm_theory.objectives import (
     decomposition,
     denoiser,
@@ -384,3 +384,18 @@ def test_the_next_token_loss_of_three_positions():
     q = np.random.default_rng(0).dirichlet(np.ones(8)).reshape(2, 2, 2)
     laws = [q.sum((1, 2)), q.sum(2) / q.sum((1, 2))[:, None], q / q.sum(2)[..., None]]
     assert abs(float(next_token_loss(q, laws).sum() - entropy(q))) <= gamma("float64", 64)
+
+
+def test_a_base_that_never_has_weight_is_no_obstacle_backward():
+    weights = asarray([[0], [HALF], [HALF]], "weights")
+    assert choose_pivot(weights, asarray([[0], [-1], [1]], "slopes"), backward=True) == (2,)
+    with pytest.raises(ValueError, match="weight 0 rises from zero"):
+        choose_pivot(weights, asarray([[1], [-1], [0]], "slopes"), backward=True)
+
+
+def test_states_too_many_to_reveal_are_refused():
+    wide = MaskedCoupling(np.full(1 << 15, 2.0**-15))
+    with pytest.raises(ValueError, match="states must"):
+        wide.reveal_at(np.zeros((1 << 17, 1), dtype=int))
+    with pytest.raises(ValueError, match="length must be an integer in"):
+        states_of(1, 65)

@@ -14,35 +14,19 @@ Three small things keep the text common: :func:`full` is the only maker of const
 (zero where the denominator is zero), and :func:`cast` brings values into another array's system, refusing floats
 beside exact entries.
 
-What a user gives passes one of the doors first (``asarray``, ``nonnegative``, ``pmf``, ``tokens``, and others), which
-convert it and refuse by name what is no such thing; all else here takes arrays that have passed one.
+What a user gives passes one of the doors first (``asarray``, ``nonnegative``, ``pmf``, ``tokens`` and the rest of the
+modules ``arguments``, ``doors`` and ``expressions``), which convert it and refuse by name what is no such thing; the
+functions of ``shapes``, ``needs`` and ``systems`` take arrays that have passed one.
 """
 
-from ddfm_theory.arrays.doors import (
-    NEEDS,
-    alike,
-    asarray,
-    beside,
-    dense_velocity,
-    enumerated,
-    fits,
-    gather,
-    generator,
-    instance,
-    nonnegative,
-    over_experts,
-    over_states,
-    over_tokens,
-    pmf,
-    positive_int,
-    refuse,
-    sequence,
-    shaped,
-    tokens,
-)
-from ddfm_theory.arrays.logarithm import Log, log
+from ddfm_theory.arrays.arguments import generator, instance, positive_int, sequence
+from ddfm_theory.arrays.doors import alike, asarray, beside, dense_velocity, nonnegative, over_states, pmf, tokens
+from ddfm_theory.arrays.expressions import from_sympy, to_sympy
+from ddfm_theory.arrays.logarithm import Log
+from ddfm_theory.arrays.needs import NEEDS, refuse
 from ddfm_theory.arrays.roundoff import Rounded, gamma, smallest_safe, summation, unit_roundoff
-from ddfm_theory.arrays.symbol import Symbol, from_sympy, to_sympy
+from ddfm_theory.arrays.shapes import enumerated, fits, gather, over_experts, over_tokens, shaped
+from ddfm_theory.arrays.symbol import Symbol
 from ddfm_theory.arrays.systems import (
     Array,
     as_array,
@@ -53,6 +37,7 @@ from ddfm_theory.arrays.systems import (
     index_like,
     is_object,
     is_symbolic,
+    log,
     namespace,
     outer,
     ratio,

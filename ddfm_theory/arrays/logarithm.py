@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import flint
-import numpy as np
 
-from ddfm_theory.arrays.roundoff import Rounded
-from ddfm_theory.arrays.symbol import Symbol, to_sympy
+from ddfm_theory.arrays.expressions import expression_of, to_sympy
+from ddfm_theory.arrays.symbol import Symbol
 
 
 class Log:
@@ -31,9 +30,12 @@ class Log:
     def of(cls, value: Any) -> Log:
         """Return log(value) for a positive rational or a nonzero symbol (read as positive: a recorded hypothesis)."""
         if isinstance(value, Symbol):
-            quotient: Log = cls._polynomial(value.numerator) - cls._polynomial(value.denominator)
-            return quotient
-        fraction = flint.fmpq(value)
+            powers = (cls._polynomial(factor) * flint.fmpq(power) for factor, power in value.factors)
+            return sum(powers, start=cls.of(abs(value.scale)))
+        try:
+            fraction = flint.fmpq(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"value must be a rational number or a symbol, was {value!r}") from error
         if fraction <= 0:
             raise ValueError(f"value of a logarithm must be positive, was {fraction}")
         difference: Log = cls._integer(fraction.p) - cls._integer(fraction.q)
@@ -46,8 +48,6 @@ class Log:
 
     @classmethod
     def _polynomial(cls, polynomial: Any) -> Log:
-        if polynomial.is_zero():
-            raise ValueError("value of a logarithm must be positive, was the symbol 0")
         content, factors = polynomial.factor()
         terms = {str(factor): (factor, flint.fmpq(power)) for factor, power in factors}
         whole: Log = cls(terms) + cls.of(abs(flint.fmpq(content)))
@@ -130,7 +130,7 @@ class Log:
         import sympy
 
         parts = (
-            (sympy.E if f is None else to_sympy(Symbol(f, f.context().constant(1)) if hasattr(f, "context") else f), c)
+            (sympy.E if f is None else expression_of(f) if hasattr(f, "context") else to_sympy(f), c)
             for f, c in self.terms.values()
         )
         return sympy.Add(*(to_sympy(coefficient) * sympy.log(factor) for factor, coefficient in parts))
@@ -141,27 +141,3 @@ class Log:
 
 def _is_zero(value: Any) -> bool:
     return isinstance(value, (int, flint.fmpq, Symbol)) and bool(value == 0)
-
-
-def log(values: Any) -> Any:
-    """Return the natural logarithm entrywise: of floats by their namespace, of exact entries as :class:`Log`.
-
-    Args:
-        values: positive entries, any shape, any number system.
-
-    Raises:
-        ValueError: an entry is not positive; an infinite value is refused, not returned.
-    """
-    from ddfm_theory.arrays.systems import as_array, is_object, namespace
-
-    if not is_object(values):
-        if bool((values <= 0).any()):
-            raise ValueError("values of a logarithm must be positive, one was not: its infinite value is refused")
-        return namespace(values).log(values)
-    values = as_array(values)
-    bounded = any(isinstance(entry, Rounded) for entry in values.flat)
-    out = np.empty(values.shape, dtype=object)
-    for index in np.ndindex(values.shape):
-        entry = Rounded.of(values[index]) if bounded else values[index]
-        out[index] = entry.log() if hasattr(entry, "log") else Log.of(entry)
-    return out

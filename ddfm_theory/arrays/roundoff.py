@@ -15,6 +15,8 @@ from typing import Any
 import flint
 import numpy as np
 
+from ddfm_theory.arrays.arguments import positive_int
+
 SIGNIFICANDS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 EXPONENTS = {"float64": -1022, "float32": -126, "float16": -14, "bfloat16": -126}  # of the smallest normal number
 
@@ -25,9 +27,20 @@ def name_of(dtype: Any) -> str:
     return str(np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype).removeprefix("torch.")
 
 
+def _known(dtype: Any) -> str:
+    try:
+        name = name_of(dtype)
+    except TypeError:  # not even hashable
+        name = repr(dtype)
+    if name not in SIGNIFICANDS:
+        raise ValueError(f"dtype must be one of {sorted(SIGNIFICANDS)}, was {name}")
+    return name
+
+
 def smallest_safe(dtype: Any) -> float:
     """Return tiny / eps: a product below it may have lost digits to underflow."""
-    return float(2.0 ** (EXPONENTS[name_of(dtype)] + SIGNIFICANDS[name_of(dtype)] - 1))
+    name = _known(dtype)
+    return float(2.0 ** (EXPONENTS[name] + SIGNIFICANDS[name] - 1))
 
 
 def unit_roundoff(dtype: Any) -> float:
@@ -36,26 +49,27 @@ def unit_roundoff(dtype: Any) -> float:
     Raises:
         ValueError: the dtype is not a binary floating type of those above.
     """
-    name = name_of(dtype)
-    if name not in SIGNIFICANDS:
-        raise ValueError(f"dtype must be one of {sorted(SIGNIFICANDS)}, was {name}")
-    return float(2.0 ** -SIGNIFICANDS[name])
+    return float(2.0 ** -SIGNIFICANDS[_known(dtype)])
 
 
 def gamma(dtype: Any, roundings: int) -> float:
     """Return gamma_n = n u / (1 - n u), infinite where n u >= 1 (no bound can be derived)."""
-    product = roundings * unit_roundoff(dtype)
+    product = min(positive_int(roundings, "roundings", 0), 1 << 60) * unit_roundoff(dtype)
     return product / (1 - product) if product < 1 else math.inf
 
 
-@cache
 def summation(dtype: Any, count: int) -> float:
     """Bound what ``count`` entries that should add up to one may miss: gamma_n in their dtype, or less.
 
     Floats narrower than float32 are added in float32 by NumPy and Torch, so there each entry's own roundings, taken to
     be at most 32, and the float32 sum are what can go wrong; gamma_n itself would be infinite from n = 1 / u on.
     """
-    return min(gamma(dtype, count), gamma(dtype, 32) + gamma("float32", count))
+    return _summation(_known(dtype), positive_int(count, "count", 0))
+
+
+@cache
+def _summation(name: str, count: int) -> float:
+    return min(gamma(name, count), gamma(name, 32) + gamma("float32", count))
 
 
 class Rounded:
@@ -78,9 +92,13 @@ class Rounded:
         """Take in an exact number: small integers and halves are represented exactly, the rest cost one rounding."""
         if isinstance(number, Rounded):
             return number
-        if hasattr(number, "terms"):  # an exact logarithm, which a float library would round like any other
-            return cls(float(number), abs(float(number)), 4)
-        value = float(flint.fmpq(number))
+        logarithm = hasattr(number, "terms")  # exact, which a float library would round like any other
+        try:
+            value = float(number) if logarithm else float(flint.fmpq(number))
+        except (OverflowError, TypeError, ValueError) as error:
+            raise ValueError(f"number must be an exact one within the floats' range, was {number!r}") from error
+        if logarithm:
+            return cls(value, abs(value), 4)
         return cls(value, abs(value), 0 if value * 16 == int(value * 16) and abs(value) < 8 else 1)
 
     def error(self, dtype: Any) -> float:
@@ -142,6 +160,8 @@ class Rounded:
 
     def log(self) -> Rounded:
         """Propagate through log: relative errors become absolute, and the function itself is good to two units."""
+        if not self.value > 0:
+            raise ValueError(f"value of a logarithm must be positive, was {self}")
         condition = self.magnitude / abs(self.value)
         value = math.log(self.value)
         return Rounded(value, abs(value) + condition, 2 * self.depth + 4, max(self.strain, condition * self.depth))

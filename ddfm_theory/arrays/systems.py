@@ -17,14 +17,22 @@ from ddfm_theory.arrays.roundoff import SIGNIFICANDS, Rounded, name_of, smallest
 from ddfm_theory.arrays.symbol import Symbol
 
 Array = Any  # an array of any namespace: NumPy (floats or exact objects) or Torch
-
+FEW, SHORT = 4, 64  # lengths of an axis up to which slices, and einsum, are added much faster than by NumPy's sum
+_NAMESPACES: dict[frozenset[type], Any] = {}  # by the types of what shares it: looking one up costs more than a sum
 
 ENTRIES = (flint.fmpq, Symbol, Rounded, Log)  # what an object array may hold; NumPy unpacks its 0-d results to these
 
 
 def is_object(array: Any) -> bool:
     """Tell whether an array holds exact entries (or roundoff ones) rather than a namespace's floats."""
-    return isinstance(array, ENTRIES) or (isinstance(array, np.ndarray) and array.dtype == object)
+    return array.dtype.kind == "O" if isinstance(array, np.ndarray) else isinstance(array, ENTRIES)
+
+
+def is_float(values: Any) -> bool:
+    """Tell whether values are a namespace's array of floats as it stands (a subclass, a masked array say, is not)."""
+    if type(values) is np.ndarray:
+        return bool(values.dtype.kind == "f")
+    return bool(array_api_compat.is_torch_array(values) and values.dtype.is_floating_point)
 
 
 def is_symbolic(array: Any) -> bool:
@@ -45,7 +53,10 @@ def system_of(array: Array) -> str:
 
 def namespace(*arrays: Array) -> Any:
     """Return the array-API namespace that the arrays share."""
-    return array_api_compat.array_namespace(*(as_array(array) for array in arrays))
+    kinds = frozenset(type(as_array(array)) for array in arrays)
+    if kinds not in _NAMESPACES:
+        _NAMESPACES[kinds] = array_api_compat.array_namespace(*(as_array(array) for array in arrays))
+    return _NAMESPACES[kinds]
 
 
 def as_array(values: Any) -> Array:
@@ -98,6 +109,28 @@ def ratio(numerator: Array, denominator: Array) -> Array:
     return xp.where(empty, zero, numerator / xp.where(empty, one, denominator))
 
 
+def log(values: Any) -> Any:
+    """Return the natural logarithm entrywise: of floats by their namespace, of exact entries as :class:`Log`.
+
+    Args:
+        values: positive entries, any shape, any number system.
+
+    Raises:
+        ValueError: an entry is not positive; an infinite value is refused, not returned.
+    """
+    if not is_object(values):
+        if bool((values <= 0).any()):
+            raise ValueError("values of a logarithm must be positive, one was not: its infinite value is refused")
+        return namespace(values).log(values)
+    values = as_array(values)
+    bounded = any(isinstance(entry, Rounded) for entry in values.flat)
+    out = np.empty(values.shape, dtype=object)
+    for index in np.ndindex(values.shape):
+        entry = Rounded.of(values[index]) if bounded else values[index]
+        out[index] = entry.log() if hasattr(entry, "log") else Log.of(entry)
+    return out
+
+
 def support(values: Array) -> Array:
     """Return one where an entry is not zero: exactly, so that no support is lost to an underflowing product."""
     return namespace(values).where(values == 0, full((), 0, values), full((), 1, values))
@@ -114,7 +147,7 @@ def to_float(array: Array) -> np.ndarray:
 
 
 def finite(array: Array, name: str) -> Array:
-    """Check that floats are finite (no NaN and no infinity leaves a sum finite).
+    """Check that floats are finite, in one pass: no NaN and no infinity leaves a sum, or a sum of squares, finite.
 
     Raises:
         ValueError: a NaN or an infinity, and where; a dtype that is no number system.
@@ -123,11 +156,10 @@ def finite(array: Array, name: str) -> Array:
         return array
     if name_of(array.dtype) not in SIGNIFICANDS:
         raise ValueError(f"{name} must be of {', '.join(sorted(SIGNIFICANDS))}, was {system_of(array)}")
-    torch = array_api_compat.is_torch_array(array)  # where isfinite would take three temporaries
-    if bool(abs(array.sum()) < math.inf) if torch else bool(np.isfinite(array).all()):
+    if math.isfinite(np.vdot(array, array) if isinstance(array, np.ndarray) else array.sum().item()):
         return array
     bad = ~np.isfinite(to_float(array))
-    if bad.any():
+    if bad.any():  # or the sum has overflowed
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{name} must be finite, was {to_float(array)[where]} at {where}")
     return array
@@ -156,7 +188,7 @@ def cast(values: Array, like: Array, name: str = "values") -> Array:
                 f"{name} must be exact beside exact entries, was {system_of(values)}: give rationals or symbols"
             )
         return _rounded(values) if system_of(like) == "roundoff" else values
-    if type(values) is type(like) and values.dtype == like.dtype and device_of(values) == device_of(like):
+    if type(values) is type(like) and values.dtype == like.dtype and _beside(values, like):
         return values
     if is_symbolic(values):
         raise ValueError(f"{name} must be numbers beside {system_of(like)} entries, held symbols")
@@ -167,6 +199,10 @@ def cast(values: Array, like: Array, name: str = "values") -> Array:
     with np.errstate(over="ignore"):  # what overflows is refused
         out = xp.asarray(plain, dtype=like.dtype, device=device_of(like))
     return finite(out, name)
+
+
+def _beside(values: Array, like: Array) -> bool:
+    return type(like) is np.ndarray or values.device == like.device
 
 
 def _rounded(values: Array) -> Array:
@@ -209,4 +245,16 @@ def total(array: Array, axis: int | None = None) -> Array:
         axis, array = 0, xp.reshape(array, (math.prod(array.shape),))
     if is_object(array) and array.shape[axis] == 0:
         return full(tuple(n for i, n in enumerate(array.shape) if i != axis), 0, array)
+    if type(array) is np.ndarray and array.dtype in (np.float64, np.float32) and array.shape[axis] <= SHORT:
+        return _short_sum(np.moveaxis(array, axis, 0))
     return as_array(xp.sum(array, axis=axis))
+
+
+def _short_sum(rows: np.ndarray) -> Array:
+    """Sum over a short first axis, too short for NumPy's sum by pairs to be more exact."""
+    if not 0 < len(rows) <= FEW:
+        return np.einsum("i...->...", rows)
+    out = rows[0].copy()
+    for row in rows[1:]:
+        out += row
+    return out
