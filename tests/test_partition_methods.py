@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from ddfm_theory import cli
 from ddfm_theory.arrays import gamma
 from ddfm_theory.partition import (
     METHODS,
@@ -21,6 +23,7 @@ from ddfm_theory.partition import (
     lloyd,
     others,
     partition_file,
+    prices,
     rows,
     spherical_balanced_kmeans,
     spherical_kmeans,
@@ -63,7 +66,7 @@ def test_every_method_fills_every_cluster_and_repeats_itself(name):
         assert (one.method, one.seed) == (name, 5)
         assert (one.loads is None) == (weights is None)
         mean = np.average(_distance(x, one), weights=weights)
-        assert one.objective == pytest.approx(mean, abs=max(1.0, mean) * 2 * gamma("float32", x.shape[1] + 8))
+        assert one.objective == pytest.approx(mean, abs=max(1.0, mean) * _rounding(x.shape[1]))
 
 
 def _distance(x, partition):
@@ -106,12 +109,18 @@ def test_scaling_rows_by_powers_of_two_changes_no_byte(exponents):
     assert digest(spherical_balanced_kmeans(scaled, 3)) == digest(spherical_balanced_kmeans(x, 3))
 
 
-def test_scaling_rows_changes_no_label():
+def renamings(one, two):
+    """The pairs of labels met: K of them iff the partitions are one up to names."""
+    return {(int(a), int(b)) for a, b in zip(one.labels, two.labels, strict=True)}
+
+
+def test_scaling_rows_changes_no_cluster():
+    """Up to names: of starts that end alike the last bits decide."""
     x, _ = clouds(n=200)
     scaled = x * np.random.default_rng(4).uniform(0.01, 100, size=(200, 1))
     for name in ("balanced", "spherical"):
-        assert (run(name, scaled, 3).labels == run(name, x, 3).labels).all()
-    assert (run("euclidean", scaled, 3).labels != run("euclidean", x, 3).labels).any()  # the control
+        assert len(renamings(run(name, scaled, 3), run(name, x, 3))) == 3
+    assert len(renamings(run("euclidean", scaled, 3), run("euclidean", x, 3))) > 3  # the control
 
 
 def test_rows_of_any_size_are_normalized():
@@ -137,8 +146,9 @@ def test_the_objective_is_weighted():
     weights = np.where(np.arange(120) < 60, 1, 50)
     for method in (spherical_balanced_kmeans, spherical_kmeans):
         found = method(x, 3, weights=weights)
-        assert min(found.history) == pytest.approx(np.average(_distance(x, found), weights=weights), abs=1e-5)
-        assert min(found.history) != pytest.approx(_distance(x, found).mean(), abs=1e-3)
+        weighted, plain = np.average(_distance(x, found), weights=weights), _distance(x, found).mean()
+        assert min(found.history) == pytest.approx(weighted, abs=_rounding(12))
+        assert abs(plain - weighted) > 1000 * _rounding(12)  # the control
 
 
 def test_seeds_are_neither_zero_nor_copies():
@@ -160,14 +170,14 @@ def test_seeds_are_drawn_by_weight_and_distance():
 
 
 def _rounding(width):
-    """Two objectives' errors: a product of ``width`` terms of unit float32 rows, a rounded centroid, a tick."""
-    return 2 * (gamma("float32", width + 3) + 2.0**-30)
+    """Two objectives' errors: a product of ``width`` terms over a length of as many, six roundings more, a tick."""
+    return 2 * (gamma("float32", 2 * width + 6) + 2.0**-30)
 
 
 def test_a_wrong_mean_is_seen_in_the_objective(monkeypatch):
     x, _ = clouds(n=120, width=6)
-    right = lloyd.means
-    monkeypatch.setattr(lloyd, "means", lambda *args: -right(*args))
+    right = lloyd.Sums.means
+    monkeypatch.setattr(lloyd.Sums, "means", lambda *args: -right(*args))
     assert np.diff(spherical_balanced_kmeans(x, 3, tol=0.0).history).max() > 1000 * _rounding(6)
 
 
@@ -176,7 +186,7 @@ def test_labels_are_optimal_for_the_centroids_returned(k):
     x, _ = clouds(n=400, noise=1.5, odds=[0.8, 0.1, 0.1])
     found = spherical_balanced_kmeans(x, k)
     view = Rows(x)
-    ticks = view.ticks(view._kept, found.centroids)
+    ticks = view.ticks(view.source, view.scale, found.centroids)
     assert is_optimal_assignment(ticks, found.labels)
     assert not is_optimal_assignment(ticks, np.random.default_rng(0).permutation(found.labels))
 
@@ -250,17 +260,84 @@ def test_a_file_gives_the_bytes_of_the_array(tmp_path, small_blocks, name):
     assert all(n == 500 for *_, n in calls)
 
 
-def test_a_file_needs_the_memory_of_blocks_and_costs(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "BLOCK", 1 << 15)
-    monkeypatch.setattr(lloyd, "SEEDING", 256)
-    n, width, k = 20_000, 256, 4
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(n, width)).astype(np.float32))
-    partition_file(tmp_path / "x.npy", k, max_iter=2, starts=1)
+def test_the_command_says_how_far_it_is(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", clouds(n=300)[0])
+    said = []
+    monkeypatch.setattr(cli, "progress", said.append)
+    done = CliRunner().invoke(cli.app, ["partition", str(tmp_path / "x.npy"), "--clusters", "3"])
+    assert done.exit_code == 0
+    assert said[0] == "check: 300 of 300 rows"
+    assert {words.partition(":")[0] for words in said} == {"check", "assign", "average", ""}
+    assert said[-1] == ""
+
+
+def _peak(run):
+    run()  # imports
     tracemalloc.start()
-    partition_file(tmp_path / "x.npy", k, max_iter=2, starts=1)
+    run()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 25 * n * k + 64 * rows.BLOCK + 256 * width * 32 < n * width * 4 / 3
+    return peak
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_memory_is_half_of_the_features_beside_them(tmp_path, monkeypatch, mapped):
+    """Per row: K costs of 4 bytes, K flags, and at most 16 vectors of 8; what else there is does not grow with n."""
+    monkeypatch.setattr(rows, "BLOCK", 1 << 15)
+    monkeypatch.setattr(lloyd, "SEEDING", 256)
+    monkeypatch.setattr(prices, "SAMPLE", 256)
+    peaks, (width, k) = {}, (256, 4)
+    for n in (10_000, 20_000):
+        x = np.random.default_rng(0).normal(size=(n, width)).astype(np.float32)
+        np.save(tmp_path / "x.npy", x)
+        source = np.load(tmp_path / "x.npy", mmap_mode="r") if mapped else x
+        peaks[n] = _peak(lambda source=source: spherical_balanced_kmeans(source, k, max_iter=3, starts=1))
+    assert peaks[20_000] < 20_000 * width * 4 / 2
+    assert peaks[20_000] - peaks[10_000] < 10_000 * (5 * k + 16 * 8)
+
+
+def test_float32_is_used_as_it_is():
+    x, _ = clouds(n=100)
+    assert np.shares_memory(Rows(x).source, x)
+    assert not np.shares_memory(Rows(x.astype(np.float64)).source, x)
+
+
+@given(st.lists(st.integers(-140, 120), min_size=30, max_size=30))
+@SETTINGS
+def test_float32_rows_of_any_length_are_normalized_by_scale(exponents):
+    """Down to subnormal entries, whose lost digits are those of the input, not of the length."""
+    x = np.ldexp(clouds(n=30, width=8)[0], np.array(exponents)[:, None])
+    x[::7] = 0
+    block, scale = rows.prepared(x, "cosine")
+    want = rows.unit(x.astype(np.float64))
+    np.testing.assert_allclose(block * scale[:, None], want, rtol=gamma("float32", 8 + 4), atol=0)
+
+
+def test_sums_follow_the_labels():
+    """Kept-up sums are those made anew, but for two float32 sums a block; a row that is not taken away is seen."""
+    x, _ = clouds(n=400, width=5)
+    view, weights = Rows(x), 1 + np.arange(400) % 3
+    rng, kept = np.random.default_rng(0), lloyd.Sums(Rows(x), 1 + np.arange(400) % 3, 3)
+    labels = np.arange(400) % 3
+    for _ in range(5):
+        labels = np.where(rng.random(400) < 0.2, rng.integers(0, 3, 400), labels)
+        kept.means(labels, np.zeros((3, 5), dtype=np.float32))
+    anew = lloyd.Sums(view, weights, 3)
+    anew.means(labels, np.zeros((3, 5), dtype=np.float32))
+    assert kept.masses.tolist() == anew.masses.tolist()
+    size = 11 * weights.sum()  # each of five updates takes away and adds
+    np.testing.assert_allclose(kept.sums, anew.sums, rtol=0, atol=size * gamma("float32", 400))
+    kept.labels = np.where(np.arange(400) == 7, (labels + 1) % 3, labels)
+    kept.means(labels, np.zeros((3, 5), dtype=np.float32))
+    assert kept.masses.tolist() != anew.masses.tolist()
+
+
+def test_blank_rows_are_shared_out():
+    x, _ = clouds(n=1200, k=4)
+    x[::2] = 0
+    found = spherical_balanced_kmeans(x, 7)
+    assert sorted(found.sizes) == [171] * 4 + [172] * 3
+    assert found.mismatch(x, rule="prices").share <= 0.5  # only the blanks' choice is free
 
 
 def test_two_stages_follow_the_nearest_fine_centroid():
@@ -268,7 +345,7 @@ def test_two_stages_follow_the_nearest_fine_centroid():
     for balance in ("centroids", "samples"):
         found = two_stage_kmeans(x, 3, n_fine=31, balance=balance)
         assert found.mismatch(x, rule="fine").share == 0
-        assert (found.fine_to_coarse[(Rows(x)._kept @ found.fine_centroids.T).argmax(axis=1)] == found.labels).all()
+        assert (found.fine_to_coarse[(rows.unit(x) @ found.fine_centroids.T).argmax(axis=1)] == found.labels).all()
         if balance == "centroids":
             assert sorted(np.bincount(found.fine_to_coarse)) == [10, 10, 11]
 
@@ -279,7 +356,7 @@ def test_two_stages_balance_centroids_or_what_lies_behind_them():
     off = {}
     for balance in ("centroids", "samples"):
         found = two_stage_kmeans(x, 3, n_fine=30, balance=balance, weights=weights)
-        fine = np.bincount((Rows(x)._kept @ found.fine_centroids.T).argmax(axis=1), weights)
+        fine = np.bincount((rows.unit(x) @ found.fine_centroids.T).argmax(axis=1), weights)
         off[balance] = abs(found.loads - weights.sum() / 3).max() / (fine.max() + 1)
     assert off["samples"] <= 1 < off["centroids"]
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ddfm_theory.arrays import gamma
 from ddfm_theory.decentralization import top_k_gate
 from ddfm_theory.partition import Partition, load_paper, spherical_balanced_kmeans, storage, two_stage_kmeans
 from ddfm_theory.partition.rows import Rows
@@ -50,7 +51,7 @@ def test_prices_are_the_balanced_labels_own_rule():
 def test_priced_scores_are_the_assignments_own_costs():
     """To the tick: a margin finer than float32's would otherwise be decided in two ways."""
     view = Rows(X)
-    ticks = view.ticks(view._kept, FOUND.centroids)
+    ticks = view.ticks(view.source, view.scale, FOUND.centroids)
     scores = FOUND.scores(X, rule="prices") + FOUND.prices
     np.testing.assert_array_equal(scores * 2**29, 2**29 - ticks)
 
@@ -71,13 +72,16 @@ def test_argmax_labels_have_no_mismatch():
 def test_weights_are_a_law_on_the_best_k(top_k, temperature, rule):
     weights = FOUR.route(X[:50], top_k=top_k, temperature=temperature, rule=rule)
     assert weights.shape == (50, 4)
-    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=0, atol=gamma("float64", 4 + 2))
     assert ((weights > 0).sum(axis=1) <= top_k).all()
     scores = FOUR.scores(X[:50], rule).astype(np.float64)
     soft = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
     central = top_k_gate((soft / soft.sum(axis=1, keepdims=True)).T, top_k).T
     if temperature > 0.1:  # below, the full softmax underflows where the gated one need not
-        np.testing.assert_allclose(weights, central, rtol=1e-12, atol=0)
+        spread = (
+            np.ptp(scores, axis=1).max() / temperature
+        )  # an exponent's rounding is the exponential's, times its size
+        np.testing.assert_allclose(weights, central, rtol=gamma("float64", int(4 * spread) + 20), atol=0)
 
 
 def test_one_expert_is_one_hot():
@@ -96,7 +100,8 @@ def test_fine_scores_are_the_best_of_an_experts_fine_centroids():
     scores = STAGED.scores(X, rule="fine")
     every = X / np.linalg.norm(X, axis=1, keepdims=True) @ STAGED.fine_centroids.T
     for k in range(3):
-        np.testing.assert_allclose(scores[:, k], every[:, STAGED.fine_to_coarse == k].max(axis=1), atol=1e-6)
+        best = every[:, STAGED.fine_to_coarse == k].max(axis=1)
+        np.testing.assert_allclose(scores[:, k], best, rtol=0, atol=2 * gamma("float32", 2 * 16 + 4))
 
 
 BAD_ROUTES = [
@@ -243,9 +248,10 @@ def write_paper(folder, partition, two_stages):
 def test_the_papers_one_stage_files_are_read(tmp_path):
     write_paper(tmp_path, FOUND, two_stages=False)
     read = load_paper(tmp_path)
-    np.testing.assert_allclose(read.centroids, FOUND.centroids, atol=1e-7)
+    np.testing.assert_allclose(read.centroids, FOUND.centroids, rtol=gamma("float32", 3), atol=0)
     assert read.sizes.tolist() == [1000, 1000]
-    assert read.mismatch(X).share == pytest.approx(FOUND.mismatch(X).share, abs=1e-3)
+    close = abs(np.diff(FOUND.scores(X).astype(np.float64))) <= 4 * gamma("float32", 2 * 16 + 6)
+    assert abs(read.mismatch(X).share - FOUND.mismatch(X).share) <= close.mean()  # other rows cannot change sides
     (tmp_path / "clustering_assignments.npy").unlink()
     assert load_paper(tmp_path).labels is None
 
@@ -255,7 +261,8 @@ def test_the_papers_two_stage_files_are_read(tmp_path):
     read = load_paper(tmp_path)
     assert (read.labels == STAGED.labels).all()
     assert read.mismatch(X, rule="fine").share == 0
-    np.testing.assert_allclose(np.linalg.norm(read.centroids, axis=1), 1, atol=1e-6)
+    lengths = np.linalg.norm(read.centroids.astype(np.float64), axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=0, atol=gamma("float32", 2))
 
 
 def test_the_papers_files_must_agree_and_be_whole(tmp_path):

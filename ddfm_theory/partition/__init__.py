@@ -7,6 +7,7 @@ where they differ, and ``rule="prices"`` routes by the balanced labels' own rule
 
     assignment.py  the optimal balanced assignment, by rows or by tokens, and its certificate
     transport.py   the flow under it, over few arcs, certified over all
+    prices.py      prices to start it from, by a flow over clusters
     rows.py        features in blocks
     lloyd.py       seeds and iterations
     fitted.py      arguments in, a Partition out

@@ -29,7 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from ddfm_theory.partition.transport import RANGE, Flow, exchanges, share_out, shortest, transport
+from ddfm_theory.partition.prices import settle, shortest
+from ddfm_theory.partition.transport import RANGE, Flow, exchanges, share_out, transport, with_spare
 
 Array = Any
 
@@ -66,8 +67,8 @@ def is_optimal_assignment(costs: Any, labels: Any) -> bool:
     sizes = np.bincount(labels, minlength=k)
     if sizes.max() - sizes.min() > 1:
         return False
-    ones = np.ones(n, dtype=np.int64)
-    return bool((np.diagonal(shortest(exchanges(ticks, ones, np.arange(n), labels, ones))) >= 0).all())
+    graph = with_spare(exchanges(ticks, np.arange(n), labels), sizes)
+    return bool((np.diagonal(shortest(graph)) >= 0).all())
 
 
 def to_ticks(costs: Any) -> Array:
@@ -132,18 +133,36 @@ def assign(ticks: Array, weights: Array | None, prices: Array | None = None) -> 
     return fill_empty(_round(ticks, weights, flow), ticks), flow.prices
 
 
+def nearly(ticks: Array, weights: Array | None, prices: Array | None = None) -> tuple[Array, Array, float]:
+    """Return labels that are nearly balanced, their prices, and a lower bound on the balanced mean cost, the dual's.
+
+    Args:
+        ticks: c, int32 of shape (n, K), K at least 2.
+        weights: as :func:`check_weights` returns them.
+        prices: a first guess at the prices.
+    """
+    n, k = ticks.shape
+    mass = np.ones(n, dtype=np.int64) if weights is None else weights
+    asked = settle(ticks, mass, prices)
+    least = np.average(ticks[np.arange(n), asked.best] + asked.prices[asked.best], weights=mass)
+    total, ordered = int(mass.sum()), np.sort(asked.prices)
+    dearest = total // k * int(ordered.sum()) + int(ordered[k - total % k :].sum())
+    return asked.best, asked.prices, float(least - dearest / total)
+
+
 def halves(ticks: Array) -> tuple[Array, Array]:
     """Return the closed form for two clusters: the rows with the least c_i0 - c_i1 go to cluster 0.
 
     Of an odd number the middle row goes where it is cheaper. The prices lie half way between the two at the cut.
     """
     gains = ticks[:, 0].astype(np.int64) - ticks[:, 1]
-    order = np.argsort(gains, kind="stable")
-    cut = len(gains) // 2
-    cut += int(len(gains) % 2 == 1 and gains[order[cut]] <= 0)
-    labels = np.zeros(len(gains), dtype=np.int64)
-    labels[order[cut:]] = 1
-    threshold = (gains[order[cut - 1]] + gains[order[cut]]) / 4
+    n, cut = len(gains), len(gains) // 2
+    ordered = np.partition(gains, (cut - 1, cut, min(cut + 1, n - 1)))
+    cut += int(n % 2 == 1 and ordered[cut] <= 0)
+    last, first = ordered[cut - 1 : cut + 1]
+    labels = (gains > last).astype(np.int64)
+    labels[np.flatnonzero(gains == last)[cut - int((gains < last).sum()) :]] = 1
+    threshold = (last + first) / 4
     return labels, np.array([-threshold, threshold])
 
 

@@ -48,8 +48,8 @@ def partitioned(rows: Rows, found: Fit, method: str, seed: int, weights: Any, **
 def objective(rows: Rows, found: Fit, weights: Any) -> float:
     """Return the mean distance of rows to the centroids of their labels."""
     own = np.empty(rows.n)
-    for chunk, block in rows.blocks("measure"):
-        distances = rows.distances(block, found.centroids)
+    for chunk, block, scale in rows.blocks("measure"):
+        distances = rows.distances(block, scale, found.centroids)
         own[chunk] = np.take_along_axis(distances, found.labels[chunk, None], axis=1)[:, 0]
     return float(np.average(own, weights=weights))
 

@@ -24,7 +24,7 @@ class Options(TypedDict, total=False):
 
     Attributes:
         weights: tokens of each row, positive integers, shape (n,); by default each row counts as one.
-        starts: how many seedings are tried, on at most 2^14 rows; 4.
+        starts: how many seedings are tried, on at most 2^12 rows (16 K if that is more); 4.
         max_iter: at most so many assignments a run; 100.
         tol: a run ends when the objective falls by no more; 1e-6.
         progress: called with (stage, rows done, rows).
@@ -41,8 +41,9 @@ def spherical_balanced_kmeans(features: Any, n_clusters: int, seed: int = 0, **o
     r"""Return spherical k-means with equal shares, every assignment being optimal for its centroids.
 
     Without weights, sizes differ by at most one; the bounds with weights are
-    :mod:`ddfm_theory.partition.assignment`'s. Memory is one block of rows and n x K of 4 bytes beside the features, and
-    a map of the arcs; a ``numpy.memmap`` is read in blocks and never held.
+    :mod:`ddfm_theory.partition.assignment`'s. Only among the starts on few of many rows, to choose one, are assignments
+    nearly balanced. Beside the features, of float32, memory is n x K of 5 bytes, some vectors of length n and a block
+    of rows; a ``numpy.memmap`` is read in blocks and never held.
 
     Args:
         features: x, shape (n, D).

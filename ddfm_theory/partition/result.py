@@ -28,7 +28,7 @@ import numpy as np
 
 from ddfm_theory.arrays import positive_int
 from ddfm_theory.partition.assignment import check_labels
-from ddfm_theory.partition.rows import BLOCK, METRICS, converted, matrix, similarity, squares
+from ddfm_theory.partition.rows import BLOCK, METRICS, matrix, prepared, similarity, squares
 from ddfm_theory.partition.transport import RANGE
 from ddfm_theory.showing import table
 
@@ -176,8 +176,8 @@ class Partition:
         self._check_rule(rule)
         step = max(1, BLOCK // self.width)
         for start in range(0, len(source), step):
-            block = converted(source[start : start + step], self.metric, start)
-            yield slice(start, start + len(block)), self._score(block, rule)
+            block, scale = prepared(source[start : start + step], self.metric, start)
+            yield slice(start, start + len(block)), self._score(block, scale, rule)
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -189,11 +189,11 @@ class Partition:
         if rule not in self.rules:
             raise ValueError(f"rule must be one of {list(self.rules)} for this partition, was {rule!r}")
 
-    def _score(self, block: Array, rule: str) -> Array:
+    def _score(self, block: Array, scale: Array, rule: str) -> Array:
         if rule == "fine":
-            fine = similarity(block, self.fine_centroids, self.metric)
+            fine = similarity(block, scale, self.fine_centroids, self.metric)
             return np.stack([fine[:, self.fine_to_coarse == k].max(axis=1) for k in range(len(self))], axis=1)
-        scores = similarity(block, self.centroids, self.metric)
+        scores = similarity(block, scale, self.centroids, self.metric)
         return scores if rule == "centroids" else self._priced(scores.astype(np.float64))
 
     def _priced(self, scores: Array) -> Array:

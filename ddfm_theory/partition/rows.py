@@ -1,9 +1,10 @@
 r"""The rows of a feature matrix, in memory or in a file larger than it, a block at a time.
 
-For cosine distance a row is :math:`x / \|x\|`, normalized in float64 and rounded to float32; the zero row stays zero,
-at distance one from everything. A distance is :math:`1 - \langle x, c \rangle`, or :math:`\|x - c\|^2` for the
-Euclidean metric, one matrix product a block. Blocks depend on the width alone, so that a file and an array give the
-same bytes.
+For cosine distance a row is :math:`x / \|x\|`; the zero row stays zero, at distance one from everything. Rows of
+float32 are left as they are, and what is computed from them is divided by their length, so that features are never
+copied; others are normalized in float64 and rounded to float32. A distance is :math:`1 - \langle x, c \rangle / \|x\|`,
+or :math:`\|x - c\|^2` for the Euclidean metric, one matrix product a block. Blocks depend on the width alone, so that a
+file and an array give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from ddfm_theory.partition.transport import RANGE
 
 Array = Any
 Progress = Callable[[str, int, int], None]
-BLOCK = 1 << 22  # entries of a block
+BLOCK = 1 << 18  # entries of a block, which is then read twice from cache
 METRICS = ("cosine", "euclidean")
 _LARGEST = 1e18  # whose square a float32 holds
+_PLAIN = 2.0**-60, 2.0**60  # between them a squared length loses nothing in float32
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -28,13 +30,14 @@ class Rows:
     """Rows of features, checked, and read in blocks of float32.
 
     Args:
-        features: shape (n, D), real and finite. A ``numpy.memmap`` is read block by block each time, anything else is
-            kept in float32.
+        features: shape (n, D), real and finite. A ``numpy.memmap`` is read block by block each time; an array of
+            float32 is used as it is, anything else copied to float32.
         metric: ``cosine`` or ``euclidean``.
         progress: called with (stage, rows done, rows) after each block.
 
     Attributes:
-        keys: a hash of each row's content, uint64, so that random choices follow rows and not their order.
+        scale: what each row is multiplied by, float32 of shape (n,): for cosine distance 1 over its length, if any.
+        marks: a hash of each row's content, uint64, so that a random choice follows rows and not their order.
         top: a bound on the distances.
     """
 
@@ -44,52 +47,76 @@ class Rows:
         self.source, self.metric, self.progress = matrix(features), metric, progress
         self.n, self.width = self.source.shape
         self.step = max(1, BLOCK // self.width)
-        self.keys, self.top = np.empty(self.n, dtype=np.uint64), 2.0
-        self._kept: Array = None
-        kept = None if isinstance(features, np.memmap) else np.empty(self.source.shape, dtype=np.float32)
-        longest = 0.0
-        for chunk, block in self.blocks("check"):
-            self.keys[chunk] = content_keys(block)
-            longest = max(longest, float(squares(block).max()))
-            if kept is not None:
-                kept[chunk] = block
-        self._kept = kept
+        self.scale, self.marks = np.ones(self.n, dtype=np.float32), np.empty(self.n, dtype=np.uint64)
+        longest = self._check(isinstance(features, np.memmap))
         if longest == 0 and metric == "cosine":
             raise ValueError("features must have a nonzero row for cosine distance, had none")
         self.top = 2.0 if metric == "cosine" else max(4.001 * longest, float(np.finfo(np.float32).tiny))
 
-    def blocks(self, stage: str) -> Iterator[tuple[slice, Array]]:
-        """Yield (slice, float32 block) in order, reporting each as done when the next is asked for."""
+    def _check(self, mapped: bool) -> float:
+        """Read every row once, keep a copy if one is needed, and return the largest squared length."""
+        self._plain, longest, self._unit = False, 0.0, self.source.dtype != np.float32
+        probe, plain = np.sin(1.0 + np.arange(self.width) ** 2).astype(np.float32), not self._unit
+        kept = np.empty(self.source.shape, dtype=np.float32) if self._unit and not mapped else None
+        for chunk, block, scale in self.blocks("check"):
+            self.scale[chunk] = scale
+            self.marks[chunk] = (np.einsum("ij,j->i", block, probe) * scale + np.float32(0)).view(np.uint32)
+            longest = max(longest, float(squares(block).max()))
+            plain = plain and np.may_share_memory(block, self.source)
+            if kept is not None:
+                kept[chunk] = block
+        self.source = self.source if kept is None else kept
+        self._plain = plain or kept is not None
+        return longest
+
+    def blocks(self, stage: str) -> Iterator[tuple[slice, Array, Array]]:
+        """Yield (slice, float32 block, scale) in order, reporting each as done when the next is asked for."""
         for start in range(0, self.n, self.step):
             chunk = slice(start, min(start + self.step, self.n))
-            yield chunk, self._block(chunk) if self._kept is None else self._kept[chunk]
+            yield chunk, *self._block(chunk, start)
             if self.progress is not None:
                 self.progress(stage, chunk.stop, self.n)
 
-    def _block(self, chunk: slice) -> Array:
-        return converted(self.source[chunk], self.metric, chunk.start)
+    def some(self, indices: Array) -> Iterator[tuple[slice, Array, Array]]:
+        """Yield (slice of indices, float32 block, scale) of some rows, in the order given."""
+        for start in range(0, len(indices), self.step):
+            chunk = slice(start, min(start + self.step, len(indices)))
+            yield chunk, *self._block(indices[chunk], 0)
+
+    def _block(self, which: Any, offset: int) -> tuple[Array, Array]:
+        if self._plain:
+            return self.source[which], self.scale[which]
+        return prepared(self.source[which], self.metric, offset)
 
     def take(self, indices: Array) -> Rows:
-        """Return some of the rows, in memory, in the order given."""
-        raw = self.source[indices] if self._kept is None else self._kept[indices]
+        """Return some of the rows, in memory, for cosine distance of length one, in the order given."""
         part = object.__new__(Rows)
-        part.__dict__.update(self.__dict__ | {"n": len(indices), "keys": self.keys[indices], "progress": None})
-        part.source = part._kept = raw if self._kept is not None else converted(raw, self.metric)
+        part.__dict__.update(self.__dict__ | {"n": len(indices), "progress": None, "_plain": True})
+        part.source = np.empty((len(indices), self.width), dtype=np.float32)
+        for chunk, block, _ in self.some(indices):
+            part.source[chunk] = block if self._unit else converted(block, self.metric)
+        part._unit, part.scale = True, np.sign(self.scale[indices])
+        part.marks = self.marks[indices]
         return part
 
-    def distances(self, block: Array, centroids: Array) -> Array:
+    def distances(self, block: Array, scale: Array, centroids: Array) -> Array:
         """Return the distances of a block to centroids, float32, shape (B, K)."""
-        return distances_of(similarity(block, centroids, self.metric), self.metric)
+        return distances_of(similarity(block, scale, centroids, self.metric), self.metric)
 
-    def ticks(self, block: Array, centroids: Array) -> Array:
-        """Return the distances as integers, ``top`` being 2^30 ticks."""
-        distances = distances_of(similarity(block, centroids, self.metric).astype(np.float64), self.metric)
+    def ticks(self, block: Array, scale: Array, centroids: Array) -> Array:
+        """Return the distances as integers, int32 of shape (B, K), ``top`` being 2^30 ticks."""
+        similarities = similarity(block, scale, centroids, self.metric)
+        if self.metric == "cosine":  # a power of two changes no digit, so that float32 is exact here
+            return (RANGE >> 1) - np.rint(similarities * np.float32(RANGE >> 1)).astype(np.int32)
+        distances = distances_of(similarities.astype(np.float64), self.metric)
         return np.rint(distances * (RANGE / self.top)).astype(np.int32)
 
 
-def similarity(block: Array, centroids: Array, metric: str) -> Array:
-    r"""Return :math:`\langle x, c \rangle`, or :math:`-\|x - c\|^2`, float32 of shape (B, K): one matrix product."""
+def similarity(block: Array, scale: Array, centroids: Array, metric: str) -> Array:
+    r"""Return :math:`\langle x, c \rangle / \|x\|`, or :math:`-\|x - c\|^2`, float32 of shape (B, K)."""
     products = block @ centroids.T
+    if metric == "cosine":
+        products *= scale[:, None]
     if metric == "euclidean":
         products *= 2
         products -= squares(block)[:, None]
@@ -120,6 +147,33 @@ def matrix(features: Any) -> Array:
     if array.dtype.kind not in "fiu":
         raise ValueError(f"features must be real numbers, was of dtype {array.dtype}")
     return array
+
+
+def prepared(block: Array, metric: str, offset: int = 0) -> tuple[Array, Array]:
+    """Check a block; return it in float32 and, for cosine distance, what to multiply its rows by.
+
+    Args:
+        block: shape (B, D).
+        metric: ``cosine`` or ``euclidean``.
+        offset: the number of the block's first row, for the error.
+    """
+    block, ones = np.asarray(block), np.ones(len(block), dtype=np.float32)
+    if block.dtype != np.float32:
+        block = converted(block, metric, offset)
+        return block, ones if metric == "euclidean" else block.any(axis=1).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        lengths = squares(block)
+        scale = (1 / np.sqrt(lengths.astype(np.float64))).astype(np.float32)
+    if metric == "euclidean":
+        return block if (lengths < _LARGEST**2).all() else converted(block, metric, offset), ones
+    odd = np.flatnonzero(~((lengths >= _PLAIN[0]) & (lengths <= _PLAIN[1])))
+    scale[odd] = 0
+    odd = odd[block[odd].any(axis=1)]
+    if len(odd):
+        _ = converted(block, metric, offset)  # names what is not finite
+        block = block.copy()
+        block[odd], scale[odd] = unit(block[odd]), 1
+    return block, scale
 
 
 def converted(block: Array, metric: str, offset: int = 0) -> Array:
