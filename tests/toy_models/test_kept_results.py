@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import math
 import shutil
 import time
 from fractions import Fraction
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_digits import half
 
 from toy_models import experiment, report
 from toy_models.__main__ import main
@@ -18,7 +18,7 @@ from toy_models.flows import measured, of_couplings
 from toy_models.intervals import across_seeds
 from toy_models.measures import distances, true_terms
 from toy_models.presets import KINDS, PRESETS
-from toy_models.records import DIGITS, rounded
+from toy_models.records import rounded
 from toy_models.report import chosen, different, every_table, filled, tables
 from toy_models.tabular import learn
 from toy_models.targets import draw, merged
@@ -32,11 +32,6 @@ MOST, LARGEST = max(SMALL.samples), max(SMALL.experts)
 @pytest.fixture(scope="module")
 def kept():
     return json.loads((HERE / "results" / "small.json").read_text(encoding="utf-8"))
-
-
-def half(*values):
-    """Half a unit of the last digit that is kept, summed over values."""
-    return sum(0.5 * 10.0 ** (math.floor(math.log10(abs(v))) + 1 - DIGITS) for v in values if v)
 
 
 def every_routed(kept):

@@ -3,15 +3,17 @@
 import copy
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kept_digits import half
 
 import toy_models.multimodal as package
+from ddfm_theory.arrays import gamma
 from ddfm_theory.partition import Partition
 from toy_models.multimodal import evaluation, report, terms
 from toy_models.multimodal.__main__ import main
@@ -23,15 +25,10 @@ from toy_models.multimodal.terms import account, c12_residual, learned_term
 from toy_models.multimodal.units import Run
 
 ROOT = Path(package.__file__).parents[1]
-KEPT = ROOT / "results" / "multimodal.json"
+KEPT = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "results").glob("multimodal*.json")}
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    place = tmp_path_factory.mktemp("smoke")
-    out = place / "found.json"
-    assert main(["--preset", "smoke", "--work", str(place / "work"), "--out", str(out)]) == 0
-    return place, json.loads(out.read_text(encoding="utf-8"))
+pytestmark = pytest.mark.xdist_group("smoke")
 
 
 def test_the_smoke_preset_runs_from_pixels_to_tables(smoke):
@@ -46,15 +43,15 @@ def test_the_smoke_preset_runs_from_pixels_to_tables(smoke):
     work = found["work"]
     assert work["all"]["trainings"] == 1 + 2 * (1 + 2 * 2) + 2 * (1 + 2)  # start; two variants; twice as long
     assert work["dense"]["steps"] == work["experts"]["steps"]  # equal total compute
-    assert work["dense"]["flops"] == pytest.approx(work["experts"]["flops"])
+    assert work["dense"]["flops"] == work["experts"]["flops"]
     assert found["c12"]["residual"] <= found["c12"]["bound"]
     for rule, held in found["bounds"].items():
         assert held["rows beyond the bound"]["mean"] == 0, rule
         assert held["tv"]["mean"] <= held["tv bound"]["mean"]
-    gaps = {name: found["terms"][f"{name}: gap"]["mean"] for name in found["routing"]}
-    for name, gap in gaps.items():  # what experts and router account for is all of the gap
-        parts = found["terms"]["expert term"]["mean"] + found["terms"][f"{name}: router term"]["mean"]
-        assert gap == pytest.approx(parts, abs=1e-4)  # six digits are kept
+    for name in found["routing"]:  # what experts and router account for is all of the gap
+        gap, *parts = (found["terms"][term]["mean"] for term in
+                       (f"{name}: gap", "expert term", f"{name}: router term"))  # fmt: skip
+        assert abs(gap - sum(parts)) <= half(gap, *parts) * (1 + gamma(np.float64, 4))
     assert report.markdown(found).count("| dense |") >= 1
 
 
@@ -64,7 +61,8 @@ def test_a_rerun_takes_up_what_is_there_and_lies_in_its_own_intervals(smoke):
     words = ["--preset", "smoke", "--work", str(place / "work"), "--out", str(again)]
     assert main([*words, "--compare", str(place / "found.json")]) == 0
     second = json.loads(again.read_text(encoding="utf-8"))
-    assert second == found
+    assert 0 < second["seconds"] < found["seconds"]  # nothing is done again
+    assert {**second, "seconds": 0} == {**found, "seconds": 0}
     moved = copy.deepcopy(found)
     held = moved["routing"]["argmax"]["acc"]
     moved["routing"]["argmax"]["acc"] = {**held, "low": held["mean"] + 1, "high": held["mean"] + 2}
@@ -124,7 +122,8 @@ def test_an_interval_holds_its_mean_and_widens_with_spread(values):
 
 
 def test_an_interval_is_students():
-    assert stat([1.0, 2.0, 3.0])["high"] == pytest.approx(2 + 4.30265273 / 3**0.5)
+    quantile = 0.95 * (2 / (1 - 0.95**2)) ** 0.5  # of two degrees of freedom, in closed form
+    assert stat([1.0, 2.0, 3.0])["high"] == pytest.approx(2 + quantile / 3**0.5, rel=gamma(np.float64, 16))
     assert less([{"a": 2.0}, {"a": 5.0}], [{"a": 1.0}, {"a": 4.0}])["a"]["high"] == 1.0
     assert merged([[{"a": 1.0}], [{"a": 3.0}]])[0]["a"]["mean"] == 2.0
 
@@ -136,10 +135,12 @@ def test_the_terms_add_up_and_a_wrong_router_breaks_the_identity():
     mixed, after = -np.log(joint.sum(0)), np.log(joint / joint.sum(0))
     dense = rng.uniform(0, 9, 20)
     found = account(dense, each, {"filter": mixed}, own)
-    assert found["filter: gap"] == pytest.approx(found["expert term"] + found["filter: router term"])
-    bound = evaluation.gamma(np.float64, 64) * (1 + each.max())
+    gap = np.abs(found["filter: gap"] - found["expert term"] - found["filter: router term"])
+    assert gap.max() <= gamma(np.float64, 4) * (mixed + dense + 2 * found["own expert"]).max()
+    bound = gamma(np.float64, 64) * (1 + each.max())
     assert c12_residual(mixed, each, after, shares, own) <= bound
-    assert c12_residual(mixed, each, after, shares[::-1], own) > 1e-2  # omega of other experts
+    others = c12_residual(mixed, each, after, shares[::-1], own)  # omega of other experts: off by log(0.5 / 0.2)
+    assert abs(others - np.log(2.5)) <= bound
 
 
 def test_a_bound_that_is_too_small_is_seen(smoke, monkeypatch):
@@ -152,7 +153,9 @@ def test_a_bound_that_is_too_small_is_seen(smoke, monkeypatch):
     central = terms.dense_laws(run.experts(None, 0)[0], asked)
     found = terms.bounds(central, rule, experts, asked, own, soft=True)
     assert found["rows beyond the bound"] == 0
-    assert found["tv"] <= found["tv bound"] <= found["tv router term"] + found["tv expert term"] + 1e-12
+    slack = gamma(np.float64, 8 * central.shape[-1])  # of sums over the vocabulary, for laws of sum one
+    assert found["tv"] <= found["tv bound"] + slack
+    assert found["tv bound"] <= found["tv router term"] + found["tv expert term"] + slack
     monkeypatch.setattr(terms, "mixture_tv_bound", lambda *laws: 0.0)
     assert terms.bounds(central, rule, experts, asked, own, soft=True)["rows beyond the bound"] == len(rows)
 
@@ -162,8 +165,9 @@ def test_a_router_that_knows_pays_nothing():
     router = np.full((3, 4), 1e-12)
     router[own, range(4)] = 1 - 2e-12
     found = learned_term(router, own)
-    assert found["CE(router)"] == pytest.approx(0, abs=1e-9)
-    assert found["router term"] == pytest.approx(found["H(K)"])
+    paid = -np.log1p(-2e-12)
+    assert abs(found["CE(router)"] - paid) <= gamma(np.float64, 8)  # of a sum of weights one
+    assert abs(found["router term"] - (found["H(K)"] - paid)) <= gamma(np.float64, 8) * (1 + found["H(K)"])
 
 
 def test_only_rows_that_change_their_expert_change():
@@ -173,30 +177,25 @@ def test_only_rows_that_change_their_expert_change():
     found = evaluation.dropping(partition, seen, nats, 0)
     assert found == {"share": 0.5, "nats": (4.0 + 8.0) / 4}  # rows 0 and 3 go to experts 1 and 2
     more = evaluation.with_center(partition, np.array([[1.0, 1.0, 0], [2.0, 2.0, 0]]))
-    assert more.centroids[3] == pytest.approx([0.5**0.5, 0.5**0.5, 0])
+    assert more.centroids[3] == pytest.approx([0.5**0.5, 0.5**0.5, 0], rel=gamma(np.float32, 8))
 
 
-def test_tables_stand_between_markers(smoke, tmp_path):
-    found = smoke[1]
-    page = tmp_path / "page.md"
-    page.write_text("before\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="must hold the markers"):
-        report.write_tables(found, page)
-    page.write_text(f"before\n{report.START}\nold\n{report.END}\nafter\n", encoding="utf-8")
-    report.write_tables(found, page)
-    text = page.read_text(encoding="utf-8")
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "old" not in text
-    report.write_tables(found, tmp_path / "tables.tex")
-    assert (tmp_path / "tables.tex").read_text().count(r"\toprule") == len(report.tables(found))
+def test_tables_are_written_of_any_result(smoke, tmp_path):
+    place, found = smoke
+    for name, rule in (("tables.md", "\n|---"), ("tables.tex", r"\toprule")):
+        words = ["--tables", str(place / "found.json"), "--out", str(tmp_path / name)]
+        assert main(words) == 0
+        assert (tmp_path / name).read_text().count(rule) == len(report.tables(found))
 
 
-def test_the_page_shows_the_kept_result():
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+def test_a_run_is_kept():
+    assert "budget" in KEPT["multimodal"]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, kept in KEPT.items() if "budget" in kept))
+def test_a_kept_result_is_of_a_preset_of_three_seeds_and_holds_the_bounds(name):
+    kept = KEPT[name]
+    assert kept["preset"] in [json.loads(json.dumps(asdict(preset))) for preset in PRESETS.values()]
     assert len(kept["preset"]["seeds"]) >= 3
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = text[text.index(report.START) + len(report.START) : text.index(report.END)]
-    assert shown.strip() == report.markdown(kept).strip()
     assert kept["c12"]["residual"] <= kept["c12"]["bound"]
     assert all(held["rows beyond the bound"]["mean"] == 0 for held in kept["bounds"].values())

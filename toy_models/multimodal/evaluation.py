@@ -10,7 +10,7 @@ import numpy as np
 from ddfm_theory.arrays import gamma
 from ddfm_theory.bridge import BayesFilter, CheckpointExpert, Ensemble, FixedPrior
 from ddfm_theory.partition import Partition
-from toy_models.multimodal.answering import Asked, Routed, alone, answer, by_row, majority, shuffled
+from toy_models.multimodal.answering import Asked, Routed, alone, answer, by_row, majority, remembering, shuffled
 from toy_models.multimodal.folders import Row, images_of
 from toy_models.multimodal.plan import Variant
 from toy_models.multimodal.scoring import by_category, scored
@@ -99,12 +99,13 @@ class Look:
 def look(run: Run, seed: int) -> Look:
     """Load what :func:`routed` looks at."""
     base, rows, every = run.preset.base, some(run, "test"), run.rows("test")
-    partition, experts = run.partition(base, seed), run.experts(base, seed)
+    partition, dense = run.partition(base, seed), run.experts(None, seed)[0]
+    experts = [remembering(expert) for expert in run.experts(base, seed)]
     place = {row.id: i for i, row in enumerate(every)}
     seen = by_row(every, run.features(base.encoder, "test"))[[place[row.id] for row in rows]]
     found = rules(partition, run.features(base.encoder, "train"), seen, run.preset.temperature)
     own = partition.assign(seen, rule=label_rule(partition))
-    return Look(experts, run.experts(None, seed)[0], partition, Asked(run.data["test"], rows, experts[0]), own, found)
+    return Look(experts, remembering(dense), partition, Asked(run.data["test"], rows, experts[0]), own, found)
 
 
 def routed(run: Run, seed: int) -> dict[str, Any]:

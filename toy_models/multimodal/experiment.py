@@ -87,7 +87,7 @@ def trainings(run: Run) -> Iterable[tuple[str, Callable[[], Any]]]:
         name = "dense" if variant is None else f"{variant.encoder} {variant.method} {shard} of {variant.experts}"
         if not run.place("models", variant, seed, shard).exists():
             yield f"train {name}, seed {seed}", partial(run.model, variant, seed, shard)
-    for seed in run.preset.seeds if "added" in run.data and run.preset.ablations else ():
+    for seed in run.preset.seeds if "added" in run.data and run.preset.dynamic else ():
         if not run.place("models", run.preset.base, seed, "added").exists():
             yield f"train the added expert, seed {seed}", partial(run.added, seed)
 
@@ -96,7 +96,7 @@ def measurements(run: Run) -> Iterable[tuple[str, Callable[[], Any]]]:
     """Yield what is to be measured on the checkpoints and is not there, the longest first."""
     for more in run.longer():
         yield from measurements(more)
-    close = [(what, run.preset.base) for what in (("routed", "dynamic") if run.preset.ablations else ("routed",))]
+    close = [(what, run.preset.base) for what in (("routed", "dynamic") if run.preset.dynamic else ("routed",))]
     for what, variant in [*close, *(("scores", variant) for variant in (None, *run.preset.variants()))]:
         for seed in run.preset.seeds:
             if not run.file(what, variant, seed).exists():
@@ -121,7 +121,7 @@ def prepared(run: Run) -> Run:
 
 
 def experiment(preset: Preset, work: Path, *, device: str = "cpu", processes: int = 2, say: Say) -> dict[str, Any]:
-    """Run a preset and return its result; what the work folder holds already is not done again.
+    """Run a preset and return its result; what the work folder holds already is not done again, nor are its seconds.
 
     Args:
         preset: what to do.
@@ -138,8 +138,7 @@ def experiment(preset: Preset, work: Path, *, device: str = "cpu", processes: in
     apart(list(trainings(run)), processes, say)
     apart(list(measurements(run)), processes, say)
     found = gathering.gathered(run, measure)
-    say(f"done in {time.perf_counter() - begun:.0f} seconds")
-    return {**circumstances(preset, device), **found}
+    return {**circumstances(preset, device), **found, "seconds": time.perf_counter() - begun}
 
 
 def circumstances(preset: Preset, device: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def less(found: Sequence[dict[str, float]], other: Sequence[dict[str, float]]) -
 
 def gathered(run: Run, measure: Measure) -> dict[str, Any]:
     """Return the result of a run whose units are done."""
-    seeds, base = run.preset.seeds, run.preset.base
+    seeds, base, what = run.preset.seeds, run.preset.base, ("dynamic",) if run.preset.dynamic else ()
     dense, experts = ([measure(run, "scores", variant, seed) for seed in seeds] for variant in (None, base))
     close = [measure(run, "routed", base, seed) for seed in seeds]
     parts = [part for part in ("test", "shifted") if part in dense[0]]
@@ -58,7 +58,7 @@ def gathered(run: Run, measure: Measure) -> dict[str, Any]:
         "along answers": merged([one["along"] for one in close]),
         "learned term": merged([one["learned term"] for one in close]),
         "c12": {"residual": max(one["c12 residual"] for one in close), "bound": min(one["c12 bound"] for one in close)},
-        "dynamic": merged([measure(run, "dynamic", base, seed) for seed in seeds]),
+        **{name: merged([measure(run, name, base, seed) for seed in seeds]) for name in what},
         "work": work(run),
     }  # fmt: skip
 
@@ -117,7 +117,7 @@ def work(run: Run) -> dict[str, Any]:
     places = {"dense": [run.model(None, seed)], "start": [run.start],
               "experts": [run.model(base, seed, k) for k in range(base.experts)],
               "all": [run.start, *(run.model(variant, s, k) for s, variant, k in jobs(run.preset)),
-                      *(run.added(s) for s in run.preset.seeds if "added" in run.data),
+                      *(run.added(s) for s in run.preset.seeds if "added" in run.data and run.preset.dynamic),
                       *(more.model(v, s, k) for more in run.longer() for s, v, k in jobs(more.preset))]}  # fmt: skip
     out: dict[str, Any] = {"train rows": len(run.rows("train")), "test rows": len(run.rows("test"))}
     for name, folders in places.items():

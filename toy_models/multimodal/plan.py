@@ -64,6 +64,11 @@ class Preset:
     language: str = ""
     longer: tuple[int, ...] = ()
 
+    @property
+    def dynamic(self) -> bool:
+        """Tell whether experts are dropped and added, too."""
+        return bool(self.ablations)
+
     def times(self, factor: int) -> Preset:
         """Return the dense model and the base variant alone, at a multiple of the steps."""
         dense = replace(self.dense, steps=factor * self.dense.steps)
@@ -101,6 +106,13 @@ PRESETS = {
         base=BASE,
         ablations=_ablations(BASE, (1, 2, 4, 8), ("dinov2", "random-vit", "pixels", "colors"),
                              ("balanced", "two-stage", "euclidean-balanced", "random")),
+    ),
+    "smollm2": Preset(
+        train=Counts(1080, 1080, 1000, 800, 3), test=Counts(18, 18, 20, 20, 3),
+        shape=Shape(576, 30, 1536, 9), language="smollm2",
+        start=Settings(steps=160, batch=16, rate=4e-4, save_every=40, frozen=True),
+        dense=Settings(steps=48, batch=16, rate=2e-4, width=39, save_every=40, frozen=True),  # the longest row's
+        seeds=(0, 1, 2), base=Variant(experts=2), every=4,
     ),
     "full": Preset(
         train=Counts(7200, 7200, 1400, 4000, 24), test=Counts(432, 432, 397, 500, 24),

@@ -1,26 +1,28 @@
-"""Tables out of a result, never typed: Markdown between markers, LaTeX; and whether a rerun lies in the intervals."""
+"""Tables out of a result, never typed, as Markdown or LaTeX; and whether a rerun lies in the intervals."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ddfm_theory.files import write_whole
 
-START, END = "<!-- multimodal -->", "<!-- /multimodal -->"
 METRICS = ("vqa", "acc", "acc_plus", "mme", "grounding")
 JUDGED = ("main", "ablations", "routing")
 
 
 def rounded(value: Any) -> Any:
-    """Return plain data with every float rounded to six significant digits."""
+    """Return plain data with every float rounded to six significant digits; infinity, which JSON lacks, is null."""
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [rounded(inner) for inner in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
 
 
 def save(result: Mapping[str, Any], path: Path) -> None:
@@ -71,11 +73,12 @@ def tables(result: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
         if part == "test":
             rows |= result["controls"]
         out.append((f"Dense against experts, {part}", grid(part, METRICS, rows)))
-    rows = {f"{steps} steps: {name}": held[name] for steps, held in result["budget"].items()
-            for name in ("dense", "experts", "difference")}  # fmt: skip
-    out.append(("More training at equal compute", grid("test", METRICS, rows)))
-    rows = {f"{steps} steps": held["nats"] for steps, held in result["budget"].items()}
-    out.append(("More training: nats an answer, argmax", grid("test", TERMS, rows)))
+    if len(result["budget"]) > 1:
+        rows = {f"{steps} steps: {name}": held[name] for steps, held in result["budget"].items()
+                for name in ("dense", "experts", "difference")}  # fmt: skip
+        out.append(("More training at equal compute", grid("test", METRICS, rows)))
+        rows = {f"{steps} steps": held["nats"] for steps, held in result["budget"].items()}
+        out.append(("More training: nats an answer, argmax", grid("test", TERMS, rows)))
     for name, held in result["ablations"].items():
         rows = {key: {**row["metrics"], **({"mismatch": row["mismatch"]} if "mismatch" in row else {})}
                 for key, row in held.items()}  # fmt: skip
@@ -83,12 +86,7 @@ def tables(result: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
     out.append(("Routing rules on the same experts", grid("rule", METRICS, result["routing"])))
     out.append(("Where the gap comes from, nats an answer", _gaps(result["terms"])))
     out.append(("First answer token: distance to dense, and C14", grid("rule", BOUNDS, result["bounds"])))
-    rows = {f"without expert {k}": held for k, held in enumerate(result["dynamic"]["dropped"])}
-    added = result["dynamic"]["added"]
-    rows |= {f"one more, {part}": added[part] for part in ("shifted", "test") if part in added}
-    out.append(
-        ("Experts dropped and added: rows that change their expert, nats an answer", grid("change", MOVES, rows))
-    )
+    out += _moves(result["dynamic"]) if "dynamic" in result else []
     columns = ("dense", "experts", "difference", "gap", "expert term", "router term")
     out.append(("What is asked, right answers and nats", grid("asked", columns, result["categories"])))
     return out
@@ -97,6 +95,12 @@ def tables(result: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
 MOVES = ("predicted share", "measured share", "predicted nats", "measured nats")
 TERMS = ("dense", "gap", "expert term", "router term")
 BOUNDS = ("tv", "tv bound", "tv router term", "tv expert term", "kl", "kl bound")
+
+
+def _moves(found: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
+    rows = {f"without expert {k}": held for k, held in enumerate(found["dropped"])}
+    rows |= {f"one more, {part}": found["added"][part] for part in ("shifted", "test") if part in found["added"]}
+    return [("Experts dropped and added: rows that change their expert, nats an answer", grid("change", MOVES, rows))]
 
 
 def _gaps(terms: Mapping[str, Any]) -> list[list[str]]:
@@ -127,16 +131,5 @@ def latex(result: Mapping[str, Any]) -> str:
 
 
 def write_tables(result: Mapping[str, Any], path: Path) -> None:
-    """Write the tables: into a .tex file as LaTeX, into another between its markers as Markdown.
-
-    Raises:
-        ValueError: a file without markers.
-    """
-    if path.suffix == ".tex":
-        write_whole(path, latex(result))
-        return
-    text = path.read_text(encoding="utf-8")
-    if START not in text or END not in text:
-        raise ValueError(f"{path} must hold the markers {START} and {END}, does not")
-    head, tail = text[: text.index(START) + len(START)], text[text.index(END) :]
-    write_whole(path, f"{head}\n{markdown(result)}{tail}")
+    """Write the tables, into a .tex file as LaTeX, into another as Markdown."""
+    write_whole(path, latex(result) if path.suffix == ".tex" else markdown(result))
