@@ -142,7 +142,7 @@ class Scheduler:
         return ()
 
     def _values(self, time: Array, length: int) -> Array:
-        raise NotImplementedError
+        raise ValueError(f"scheduler must say its values, was {type(self).__name__}")
 
     def _slopes(self, time: Array, length: int) -> Array:
-        raise NotImplementedError
+        raise ValueError(f"scheduler must have a derivative, was {type(self).__name__}")
