@@ -99,7 +99,7 @@ def conditional_velocity(weights: Array, slopes: Array, bases: Array, pivot: int
 
 
 def _identity(size: int, like: Array) -> Array:
-    eye, one = full((size, size), 0, like), full((1,), 1, like)[0]
+    eye, one = full((size, size), 0, like), full((), 1, like)[()]
     for token in range(size):
         eye[token, token] = one
     return eye

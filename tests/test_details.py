@@ -11,7 +11,7 @@ import torch
 from ddfm_theory.arrays import asarray, gamma, log
 from ddfm_theory.autoregression import chain_law, prefix_states, sequence_probability
 from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling, states_of
-from ddfm_theory.decentralization import Decentralization, top_k_mask
+from ddfm_theory.decentralization import Decentralization, mix, router_posterior, top_k_mask
 from ddfm_theory.flux import choose_pivot, flux_kernels
 from ddfm_theory.objectives import (
     decomposition,
@@ -23,19 +23,38 @@ from ddfm_theory.objectives import (
     reveal_entropy,
 )
 from ddfm_theory.paths import path_at, sample_path
+from ddfm_theory.sampling import chain_law as propagated
 from ddfm_theory.sampling import (
     path_law,
     sample_categorical,
     sample_discrete,
     sample_route_once,
     sample_static,
+    sampler_law,
     static_law,
+    step_laws,
 )
 from ddfm_theory.sampling.laws import slack
-from ddfm_theory.schedulers import Autoregressive, Convex, Cosine, Given, Linear, PerPosition, Polynomial, Windowed
+from ddfm_theory.schedulers import (
+    Autoregressive,
+    Convex,
+    Cosine,
+    Given,
+    Linear,
+    PerPosition,
+    Polynomial,
+    Steps,
+    Windowed,
+)
 from ddfm_theory.sharpening import geometric_mixture, greedy, nucleus, temperature
 from ddfm_theory.stability import kl_divergence, mixture_tv_bound
-from ddfm_theory.velocities import backward_velocity, corrector_velocity, marginal_velocity
+from ddfm_theory.velocities import (
+    backward_velocity,
+    corrector_velocity,
+    marginal_velocity,
+    step_backward_velocity,
+    step_velocity,
+)
 
 HALF, THIRD = flint.fmpq(1, 2), flint.fmpq(1, 3)
 
@@ -399,3 +418,75 @@ def test_states_too_many_to_reveal_are_refused():
         wide.reveal_at(np.zeros((1 << 17, 1), dtype=int))
     with pytest.raises(ValueError, match="length must be an integer in"):
         states_of(1, 65)
+
+
+def test_joint_pmfs_of_unequal_axes_and_couplings_that_are_not_alike():
+    with pytest.raises(ValueError, match="joint must have shape"):
+        Coupling(np.full((2, 3), 1 / 6))
+    s = sp.Symbol("s")
+    rational, symbolic = MaskedCoupling(asarray([HALF, HALF], "q")), MaskedCoupling(asarray([s, 1 - s], "q"))
+    assert Decentralization([HALF, HALF], [rational, symbolic]).central.target[0] == asarray([(s + HALF) / 2], "q")[0]
+    with pytest.raises(ValueError, match="couplings must be alike"):
+        Decentralization([HALF, HALF], [rational, MaskedCoupling(np.array([0.5, 0.5]))])
+
+
+def test_weighted_samples_are_mixed_by_weight():
+    parts = [EmpiricalCoupling([[0], [1]], [0.25, 0.75], vocabulary=2), EmpiricalCoupling([[1]], [1.0], vocabulary=2)]
+    assert Decentralization(np.array([0.5, 0.5]), parts).central.weights.tolist() == [0.125, 0.375, 0.5]
+
+
+def test_posteriors_and_mixtures_across_systems():
+    found = router_posterior(np.array([0.25, 0.75]), torch.tensor([0.5, 0.5], dtype=torch.float64))
+    assert isinstance(found, torch.Tensor)
+    assert found.tolist() == [0.25, 0.75]
+    assert list(mix(asarray([HALF, HALF], "r"), log(asarray([[2], [8]], "p")))) == list(log(asarray([4], "p")))
+
+
+def test_steps_of_any_length_but_a_negative_one():
+    u = np.array([[[-1.0, 1.0]], [[1.0, -1.0]]])
+    assert step_laws(u, 0.5).tolist() == np.full((2, 1, 2), 0.5).tolist()
+    assert step_laws(u / 4, 2).tolist() == np.full((2, 1, 2), 0.5).tolist()
+    exact = asarray(u.astype(int).tolist(), "u")
+    for h, velocity, words in ((-1, u, "h must be nonnegative"), (2, u, "h must leave"), (2, exact, "h must leave")):
+        with pytest.raises(ValueError, match=words):
+            step_laws(velocity, h)
+    assert propagated(np.array([0.5, 0.5]), []).tolist() == [0.5, 0.5]
+
+
+def test_times_may_stand_still_and_be_of_two_kinds():
+    q = MaskedCoupling(np.array([0.25, 0.75]))
+    still, moving = (sampler_law(q, Linear(), times) for times in ([0, Fraction(1, 2), 0.5, 1], [0, 0.5, 1]))
+    assert np.abs(still - moving).max() <= gamma("float64", 16)
+    third, least = flint.fmpq(1, 3), flint.fmpq(1, 10**30)
+    for t, t_next in ((0.5, 0.25), (third, third - least)):
+        with pytest.raises(ValueError, match="t_next must not be before t"):
+            step_velocity(q, Linear(), t, t_next)
+    assert float(step_velocity(q, Linear(), Fraction(1, 4), 0.5)[2, 0, 0]) == 0.25 / 3
+
+
+def test_an_increment_is_formed_before_it_is_rounded():
+    last = step_velocity(MaskedCoupling(np.array([0.25, 0.75], dtype=np.float32)), Linear(), 1 - 1e-6, 1.0)
+    assert abs(float(last[2, 0, 2]) + 1) <= gamma("float32", 4)
+
+
+def test_a_pivot_that_is_given_is_used():
+    q = Coupling.independent(np.array([0.5, 0.5]), np.array([0.25, 0.75]))
+    given, back = step_velocity(q, Linear(), 0.25, 0.5, pivot=[1]), step_backward_velocity(q, Linear(), 0.25, 0.5)
+    assert given.tolist() == back.tolist() != step_velocity(q, Linear(), 0.25, 0.5).tolist()
+
+
+def test_schedules_at_their_limits():
+    assert (Polynomial().exponent, type(Polynomial(2.0).exponent)) == (2, int)
+    with pytest.raises(ValueError, match="exponent must"):
+        Polynomial(1e6)
+    with pytest.raises(ValueError, match="t must"):
+        Polynomial(0.5).kappa_dot(0.0, 1)
+    assert list(Polynomial(Fraction(3, 2)).kappa_dot(1, 1)) == [flint.fmpq(3, 2)]
+    assert all((Windowed(w).kappa(1.0, n) == 1).all() for w in (0.1, 0.3, 0.7) for n in range(1, 40))
+    assert PerPosition([Windowed(0), Linear()]).kappa(0.25, 2).tolist() == [0.25, 0.25]
+    assert Steps(asarray([[0], [sp.Symbol("s")], [1]], "table")).steps == 2
+    for shape in ((1, 1), (3, 0)):
+        with pytest.raises(ValueError, match="table must have shape"):
+            Steps(np.zeros(shape))
+    with pytest.raises(ValueError, match=r"t must be an integer in 0\.\.2"):
+        Autoregressive().kappa(3, 2)

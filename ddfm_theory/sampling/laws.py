@@ -66,7 +66,7 @@ def _laws(velocity: Array, h: Any, name: str) -> Array:
     """Return delta + h u, refused under the name of what the caller can change where it is no law."""
     length, size = int(velocity.shape[-2]), int(velocity.shape[-1])
     laws = velocity * h
-    one = full((1,), 1, velocity)[0]
+    one = full((), 1, velocity)[()]
     for i in range(length):
         for token in range(size):
             at = (slice(None),) * i + (token, ..., i, token)

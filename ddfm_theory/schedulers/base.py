@@ -129,7 +129,7 @@ class Scheduler:
         import sympy
 
         t = sympy.Symbol("t", real=True)
-        values = [sympy.diff(value, t, order) if order else value for value in self._formula(t, length)]
+        values = [sympy.diff(value, t, order) for value in self._formula(t, length)]
         return from_sympy([value.subs(t, to_sympy(time)) for value in values])
 
     def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:

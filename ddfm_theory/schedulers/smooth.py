@@ -53,12 +53,7 @@ class Polynomial(Scheduler):
     def _slopes(self, time: Array, length: int) -> Array:
         if self.exponent < 1 and time == 0:
             raise ValueError(f"t must be positive where the derivative of t^{self.exponent} is infinite, was 0")
-        exact = is_object(time)
-        scale = (
-            flint.fmpq(Fraction(self.exponent).numerator, Fraction(self.exponent).denominator)
-            if exact
-            else float(self.exponent)
-        )
+        scale = flint.fmpq(*self.exponent.as_integer_ratio()) if is_object(time) else float(self.exponent)
         return spread(self._power(time, self.exponent - 1) * scale, length, time)
 
     def __repr__(self) -> str:
