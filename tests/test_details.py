@@ -9,11 +9,12 @@ import sympy as sp
 import torch
 
 from ddfm_theory.arrays import asarray, gamma, log
-from ddfm_theory.autoregression import chain_law, prefix_states, sequence_probability
+from ddfm_theory.autoregression import chain_law, next_token_law_at, prefix_states, sequence_probability
 from ddfm_theory.couplings import Coupling, EmpiricalCoupling, MaskedCoupling, states_of
 from ddfm_theory.decentralization import Decentralization, mix, router_posterior, top_k_mask
 from ddfm_theory.flux import choose_pivot, flux_kernels
 from ddfm_theory.objectives import (
+    cross_entropy,
     decomposition,
     denoiser,
     entropy,
@@ -47,13 +48,14 @@ from ddfm_theory.schedulers import (
     Windowed,
 )
 from ddfm_theory.sharpening import geometric_mixture, greedy, nucleus, temperature
-from ddfm_theory.stability import kl_divergence, mixture_tv_bound
+from ddfm_theory.stability import kl_divergence, mixture_tv_bound, total_variation
 from ddfm_theory.velocities import (
     backward_velocity,
     corrector_velocity,
     marginal_velocity,
     step_backward_velocity,
     step_velocity,
+    velocity_conditions,
 )
 
 HALF, THIRD = flint.fmpq(1, 2), flint.fmpq(1, 3)
@@ -490,3 +492,37 @@ def test_schedules_at_their_limits():
             Steps(np.zeros(shape))
     with pytest.raises(ValueError, match=r"t must be an integer in 0\.\.2"):
         Autoregressive().kappa(3, 2)
+
+
+@pytest.mark.parametrize("array", [np.array, torch.tensor])
+def test_conditions_of_a_velocity_at_states(array):
+    u = array([[[-1.0, 0.25, 0.75], [0.5, -0.5, 0.0]], [[0.0, 0.0, 0.0], [0.25, 0.25, -1.0]]])
+    sums, rates = velocity_conditions(u, [[0, 1], [2, 2]])
+    assert sums.tolist() == [[0, 0], [0, -0.5]]
+    assert rates.tolist() == [[[0, 0.25, 0.75], [0.5, 0, 0]], [[0, 0, 0], [0.25, 0.25, 0]]]
+    wrong = {"velocity must have shape": (u[0], [[0, 1]]), "states must": (u, [[0, 3], [2, 2]])}
+    wrong |= {r"states must have shape \(2, 2\)": (u, [[0, 1]]), "states must have": (u, [[0], [1]])}
+    for words, given in wrong.items():
+        with pytest.raises(ValueError, match=words):
+            velocity_conditions(*given)
+
+
+def test_losses_and_distances_name_what_they_cannot_take():
+    logs, even = log(asarray([2, 3], "p")), np.array([0.5, 0.5])
+    symbols = asarray(list(sp.symbols("a b")), "p")
+    for function, given, words in (
+        (cross_entropy, (logs, even), r"^p of objectives\.cross_entropy"),
+        (cross_entropy, (even, logs), r"^q of objectives\.cross_entropy"),
+        (total_variation, (symbols, even), r"^p of stability\.total_variation"),
+        (total_variation, (even, symbols), r"^q of stability\.total_variation"),
+        (total_variation, (0.5, even), "^p must have"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            function(*given)
+
+
+def test_nothing_is_denoised_where_nothing_is_hidden():
+    coupling = MaskedCoupling(np.full((2, 2), 0.25))
+    assert denoiser(coupling)[0, 2].tolist() == [[0, 0], [0.5, 0.5]]
+    with pytest.raises(ValueError, match=r"position must be an integer in 0\.\.1"):
+        next_token_law_at(coupling, [[2, 2]], 2)

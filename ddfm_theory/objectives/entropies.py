@@ -39,7 +39,7 @@ def charged_cross_entropy(p: Array, q: Array, name: str = "q") -> Array:
     charged = p != 0
     if bool((charged & (q == 0)).any()):
         raise ValueError(f"{name} must charge what p charges, did not: an infinite loss is refused")
-    return -total(p * log(namespace(p, q).where(charged, q, full((), 1, q))))
+    return -total(p * log(namespace(q).where(charged, q, full((), 1, q))))
 
 
 def entropy(p: Array) -> Array:

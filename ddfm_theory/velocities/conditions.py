@@ -38,7 +38,7 @@ def velocity_conditions(velocity: Array, states: Any = None) -> tuple[Array, Arr
         velocity = shaped(asarray(velocity, "velocity"), "velocity", (None, None, None), "(B, N, d)")
         rows = tokens(states, "states", int(velocity.shape[2]), int(velocity.shape[1]))
         shaped(rows, "states", tuple(velocity.shape[:2]), f"{tuple(velocity.shape[:2])}, as velocity")
-    sums, zero = total(velocity, velocity.ndim - 1), full((1,), 0, velocity)[0]
+    sums, zero = total(velocity, velocity.ndim - 1), full((), 0, velocity)[()]
     rates = velocity + zero
     for i in range(int(velocity.shape[-2])):
         if states is not None:
