@@ -10,9 +10,10 @@ From Ddfm Require Import Sums Velocity Marginal Paths Decentralization.
 From Ddfm Require Import Continuous Masked Autoregression MaskedStep Filter.
 From Ddfm Require Import Ensemble Stability Lazy MaskedRate TopK Product.
 From Ddfm Require Import Corrector TwoBits Averaging CounterexamplesToken.
-From Ddfm Require Import Counterexamples CounterexamplesChain.
+From Ddfm Require Import CounterexamplesUniform Counterexamples CounterexamplesChain.
 From Ddfm Require Import Windows Parallel TwoPositions Independent Logarithm.
-From Ddfm Require Import ThreeBases ExactStep Losses Elbo Jumps Decoding.
+From Ddfm Require Import ThreeBases ExactStep Losses Elbo Jumps.
+From Ddfm Require Import TwoSequences Decoding CounterexamplesOverlap.
 From Ddfm Require Import CounterexamplesWindow CounterexamplesMasked.
 From Ddfm Require Import CounterexamplesRate CounterexamplesDecoding.
 From Ddfm Require Import CounterexamplesLog.
@@ -174,6 +175,11 @@ Print uniform_base2.
 Print uniform_path2.
 Print last_step.
 Print last_defect.
+Print together.
+Print zeros3.
+Print first_two.
+Print pair_of_three.
+Print overlap_defect.
 
 (* Velocity.v *)
 Check C04_step_kernel_is_pmf.
@@ -412,10 +418,12 @@ Check C17_control_softmax.
 Print Assumptions C17_control_softmax.
 Check C17_control_product.
 Print Assumptions C17_control_product.
-Check C22_control_uniform_source.
-Print Assumptions C22_control_uniform_source.
 Check C22_control_different_schedules.
 Print Assumptions C22_control_different_schedules.
+
+(* CounterexamplesUniform.v *)
+Check C22_control_uniform_source.
+Print Assumptions C22_control_uniform_source.
 Check C08_control_uniform_source.
 Print Assumptions C08_control_uniform_source.
 Check C13_control_uniform_path_law.
@@ -584,3 +592,11 @@ Check C16_control_nucleus_mass.
 Print Assumptions C16_control_nucleus_mass.
 Check C16_control_accidental.
 Print Assumptions C16_control_accidental.
+
+(* TwoSequences.v *)
+Check C20_two_sequences_TV.
+Print Assumptions C20_two_sequences_TV.
+
+(* CounterexamplesOverlap.v *)
+Check C20_control_not_monotone.
+Print Assumptions C20_control_not_monotone.

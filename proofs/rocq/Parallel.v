@@ -34,17 +34,26 @@ Proof. exact: masked_path_ge0. Qed.
 
 Definition masked_kernel t := step_kernel (masked_step q (kappa t) (kappa t.+1)).
 
-Lemma masked_kernel_ge0 t (z x : state) : 0 <= masked_kernel t z x.
+Lemma masked_kernel_pmf t (z : state) : is_pmf (masked_kernel t z).
 Proof.
-suff [ge0 _] : is_pmf (masked_kernel t z) by [].
 apply: C04_step_kernel_is_pmf; apply: C03_step_conditions => // y.
 by apply: C04_masked_step_conditions.
 Qed.
+
+Lemma masked_kernel_ge0 t (z x : state) : 0 <= masked_kernel t z x.
+Proof. by case: (masked_kernel_pmf t z). Qed.
 
 Lemma masked_chain_ge0 n (x : state) : 0 <= masked_chain q kappa n x.
 Proof.
 apply: run_ge0 => [z|t z y]; first exact: ler0n.
 exact: masked_kernel_ge0.
+Qed.
+
+Lemma masked_chain_total n : \sum_x masked_chain q kappa n x = 1.
+Proof.
+elim: n => [|n IH]; first exact: sum_delta1.
+rewrite [LHS]exchange_big -[RHS]IH; apply: eq_bigr => z _ /=; rewrite -mulr_sumr.
+by case: (masked_kernel_pmf n z) => _ ->; rewrite mulr1.
 Qed.
 
 (* Where some y of positive probability moves each position to its token of x,
