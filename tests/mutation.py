@@ -14,6 +14,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +96,10 @@ def _run(*arguments: str) -> str:
 def main() -> int:
     found = outcomes(_run("results", "--all", "true"))
     lived = [name for name, outcome in found.items() if outcome in ("survived", "no tests", "suspicious")]
-    said, good = verdict(found, [edit_of(name, _run("show", name)) for name in lived], read_explained())
+    with ThreadPoolExecutor() as pool:  # each diff is a process of its own
+        diffs = pool.map(lambda name: _run("show", name), lived)
+        survivors = [edit_of(name, diff) for name, diff in zip(lived, diffs, strict=True)]
+    said, good = verdict(found, survivors, read_explained())
     sys.stdout.write("\n".join(said) + "\n")
     return 0 if good else 1
 

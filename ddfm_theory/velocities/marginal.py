@@ -157,7 +157,7 @@ def _unmasking_velocity(coupling: MaskedCoupling, weights: Array, slopes: Array)
 
 def _refuse_undetermined(weights: Array, t: Any) -> None:
     """Refuse t = 1 with three bases or more: all weights but one vanish there, and first derivatives do not say how."""
-    if weights.shape[0] > 2 and not is_symbolic(weights) and bool(nonnegative(t, "t") == 1):
+    if weights.shape[0] > 2 and bool(nonnegative(t, "t") == 1):
         raise ValueError("t must be below 1 with three bases or more, whose weights vanish together or to second order")
 
 
