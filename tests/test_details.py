@@ -526,3 +526,11 @@ def test_nothing_is_denoised_where_nothing_is_hidden():
     assert denoiser(coupling)[0, 2].tolist() == [[0, 0], [0.5, 0.5]]
     with pytest.raises(ValueError, match=r"position must be an integer in 0\.\.1"):
         next_token_law_at(coupling, [[2, 2]], 2)
+
+
+def test_couplings_of_two_classes_and_of_too_many_states():
+    with pytest.raises(ValueError, match=r"were \['Coupling\(N=1, d=3, .*MaskedCoupling\(N=1, d=3"):
+        Decentralization([0.5, 0.5], [MaskedCoupling(np.array([0.5, 0.5])), Coupling(np.full((3, 3), 1 / 9))])
+    assert MaskedCoupling(np.ones((1,) * 20)).length == 20  # 2^20 states
+    with pytest.raises(ValueError, match="target must"):
+        MaskedCoupling(np.ones((1,) * 32))
