@@ -26,39 +26,51 @@ import torch
 from ddfm_theory.decentralization import top_k_gate
 
 Tensor = Any  # torch.Tensor
-CACHED = 1 << 17  # logits that a processor keeps close while it normalizes them
-SAFE = 60.0  # e^60 times any vocabulary is far from float32's largest number, e^-60 far from its smallest
+CACHED = 3 << 16  # logits that a processor keeps close, and their exponentials, while it adds these
+MODERATE = 2.0**60  # far from float32's largest number, its inverse times any vocabulary far from the smallest
+
+
+def wide(logits: Tensor) -> Tensor:
+    """Return logits in float32 at least."""
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
 def log_law(logits: Tensor) -> Tensor:
     """Return the log-law of logits over the last axis, in float32 at least: (..., V) to (..., V)."""
-    wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    return torch.log_softmax(wide, dim=-1)
+    return torch.log_softmax(wide(logits), dim=-1)
 
 
 def log_likelihoods(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Return the log-likelihoods of tokens (B, T) under logits (B, T, V), on a CPU a few rows at a time."""
-    rows, flat = logits.flatten(0, 1), tokens.flatten()
-    step = max(1, CACHED // rows.shape[1]) if rows.device.type == "cpu" else max(1, len(flat))
-    found = [row_likelihoods(rows[a : a + step], flat[a : a + step]) for a in range(0, len(flat), step)]
-    return torch.cat([*found, rows.new_empty(0, dtype=torch.float32)]).unflatten(0, tuple(tokens.shape))
+    """Return the log-likelihoods of tokens (B, T) under logits (B, T, V), with no temporary of that size on a CPU."""
+    rows = logits.flatten(0, 1)
+    return (_of(rows, tokens.flatten()) - log_sum(rows)).unflatten(0, tuple(tokens.shape))
 
 
 def row_likelihoods(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Return the log-likelihoods of tokens (n,) under logits (n, V), at once."""
-    wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    return wide.gather(-1, tokens[:, None])[:, 0] - log_sum(wide)
+    """Return the log-likelihoods of tokens (n,) under logits (n, V), in one expression that a compiler can fuse."""
+    return _of(logits, tokens) - torch.logsumexp(wide(logits), dim=-1)
 
 
-def log_sum(values: Tensor) -> Tensor:
-    r"""Return :math:`\log \sum_x e^{v_x}` over the last axis, without the shift by the maximum where none is needed.
+def _of(logits: Tensor, tokens: Tensor) -> Tensor:
+    return wide(logits.gather(-1, tokens[:, None])[:, 0])
 
-    On a CPU the shift costs as much as the exponentials; where it is left out the terms are exact to a unit in the last
-    place whatever their size, so nothing is lost. Elsewhere asking would cost more than shifting.
+
+def log_sum(logits: Tensor) -> Tensor:
+    r"""Return :math:`\log \sum_x e^{v_x}` of each row, (n, V) to (n,), on a CPU without a shift that is not needed.
+
+    There a shift by the maximum costs more than the exponentials. Each of these is exact to a unit in its last place
+    whatever its size, and where the sum is of moderate size what over- or underflowed is no part of it. Other rows,
+    and other devices, where asking would cost more, are shifted.
     """
-    if values.device.type == "cpu" and float(values.amax(-1).abs().max()) <= SAFE:
-        return torch.exp(values).sum(-1).log_()
-    return torch.logsumexp(values, dim=-1)
+    if logits.device.type != "cpu":
+        return torch.logsumexp(wide(logits), dim=-1)
+    parts = logits.split(max(1, CACHED // logits.shape[-1]))
+    sums = torch.cat([torch.exp(wide(part)).sum(-1) for part in parts])
+    shifted = ~((sums > 1 / MODERATE) & (sums < MODERATE))
+    out = sums.log_()
+    if bool(shifted.any()):
+        out[shifted] = torch.logsumexp(wide(logits[shifted]), dim=-1)
+    return out
 
 
 def log_normalize(log_weights: Tensor, dim: int = 0) -> Tensor:
