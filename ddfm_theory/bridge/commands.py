@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,8 +16,8 @@ from ddfm_theory.bridge.check import Case, Record, conformance
 from ddfm_theory.bridge.data import Item, Pixels, encode, image_embeddings, read_items
 from ddfm_theory.bridge.distance import MEASURES, compare
 from ddfm_theory.bridge.ensemble import Ensemble
-from ddfm_theory.bridge.extras import need
-from ddfm_theory.bridge.loading import check_alike, load_expert, load_experts
+from ddfm_theory.bridge.journal import Journal
+from ddfm_theory.bridge.loading import check_alike, load_encoder, load_expert, load_experts
 from ddfm_theory.bridge.router_files import open_router
 from ddfm_theory.bridge.routers import BayesFilter, Router
 from ddfm_theory.bridge.scores import bootstrap
@@ -25,6 +25,7 @@ from ddfm_theory.bridge.scoring import Scores
 
 Tensor = Any  # torch.Tensor
 Say = Callable[[str], Any]
+_LOOKED_AT = 32  # images that an encoder holds at a time
 ROUTERS = ("router_at_prompt", "router_after_answer")
 
 
@@ -61,23 +62,31 @@ def open_ensemble(experts: Sequence[Any], router: Any = None, gate: int | None =
     """
     if len(experts) == 1 and (Path(experts[0]) / "router").is_dir():
         return Ensemble.from_pretrained(experts[0], **options)
-    loaded = load_experts(experts, **options)
     given = BayesFilter.kind if router is None else router
-    return Ensemble(loaded, given if isinstance(given, Router) else open_router(given, len(loaded)), gate)
+    weighs = given if isinstance(given, Router) else open_router(given, len(experts))  # refused before weights are read
+    return Ensemble(load_experts(experts, **options), weighs, gate)
 
 
-def features_of(items: Sequence[Item], encoder: Any) -> Tensor | None:
-    """Return the embeddings of items' images by a CLIP checkpoint's folder, L2-normalized; None without an encoder."""
+def features_of(items: Sequence[Item], encoder: Any, raw: bool = False) -> Tensor | None:
+    """Return the embeddings of items' images by a CLIP checkpoint's folder; None without an encoder.
+
+    Args:
+        items: rows with an image.
+        encoder: the folder.
+        raw: leave them as they are; otherwise they are L2-normalized.
+    """
     if encoder is None:
         return None
 
-    model = need("transformers").AutoModel.from_pretrained(encoder, local_files_only=True).eval()
+    model = load_encoder(encoder)
     how = Pixels(getattr(model.config, "vision_config", model.config).image_size, "crop")
     missing = [item.key for item in items if item.image is None]
     if missing:
         raise ValueError(f"items must show an image for an encoder to route on, {missing[0]!r} shows none")
-    out = image_embeddings(model, torch.stack([how.read(item.image) for item in items]))
-    return out / out.norm(dim=1, keepdim=True)
+    blocks = [items[a : a + _LOOKED_AT] for a in range(0, len(items), _LOOKED_AT)]
+    found = [image_embeddings(model, torch.stack([how.read(item.image) for item in block])) for block in blocks]
+    out = torch.cat(found)
+    return out if raw else out / out.norm(dim=1, keepdim=True)
 
 
 def check_checkpoints(
@@ -107,11 +116,12 @@ def check_checkpoints(
     """
     tell = say or (lambda words: None)
     items, ensemble = read_items(data), open_ensemble(experts, router, gate, **options)
-    features = features_of(items, encoder)
-    named = {"dense": dense, "data": data, "router": router}
+    _check_experts(items, len(ensemble.experts))
+    features = features_of(items, encoder, ensemble.router.raw)
+    named = {"dense": dense, "data": data, "router": router, "encoder": encoder, **options}
     run: dict[str, Any] = {"experts": [str(path) for path in experts], "gate": gate, "rows": len(items)}
-    run |= {name: None if value is None else str(value) for name, value in named.items()}
-    journal = _Journal(out, run)
+    run |= {name: None if value is None else str(value).removeprefix("torch.") for name, value in named.items()}
+    journal = Journal(out, {**run, "sha256": hashlib.sha256(Path(data).read_bytes()).hexdigest()})
     summary = Summary()
     case = _case(ensemble, items[:sample], None if features is None else features[:sample])
     for record in conformance(case):
@@ -134,18 +144,24 @@ def check_checkpoints(
     return summary
 
 
+def _check_experts(items: Sequence[Item], count: int) -> None:
+    for item in items:
+        if item.expert is not None and item.expert >= count:
+            raise ValueError(f"expert of row {item.key!r} must be an index in 0..{count - 1}, was {item.expert}")
+
+
 def _case(ensemble: Ensemble, items: Sequence[Item], features: Tensor | None) -> Case:
     prompts, answers = encode(items, ensemble.experts[0])
     return Case(ensemble, prompts, answers, features)
 
 
-def _blocks(items: Sequence[Item], journal: _Journal, batch: int) -> Iterable[list[int]]:
+def _blocks(items: Sequence[Item], journal: Journal, batch: int) -> Iterable[list[int]]:
     due = [i for i, item in enumerate(items) if item.key not in journal.rows]
     return [due[a : a + batch] for a in range(0, len(due), batch)]
 
 
 def _measure(
-    ensemble: Ensemble, dense: Any, items: Sequence[Item], rows: list[int], features: Tensor | None, journal: _Journal
+    ensemble: Ensemble, dense: Any, items: Sequence[Item], rows: list[int], features: Tensor | None, journal: Journal
 ) -> None:
     """Add to the journal each row's router, and its distance to the dense model where there is one."""
     chosen = [items[i] for i in rows]
@@ -185,47 +201,6 @@ def _distance(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, f
     return out
 
 
-class _Journal:
-    """JSON lines of a run, appended to as it goes; opening it again takes up the rows that are there."""
-
-    def __init__(self, place: Any, run: dict[str, Any]) -> None:
-        self.place = None if place is None else Path(place)
-        self.rows: dict[str, dict[str, Any]] = {}
-        if self.place is not None and self.place.exists():
-            self._resume(run)
-        else:
-            self.write("run", run)
-
-    def _resume(self, run: dict[str, Any]) -> None:
-        text = self.place.read_text(encoding="utf-8")  # type: ignore[union-attr]
-        whole = text[: text.rfind("\n") + 1]  # a line that an interruption cut is done again
-        lines = [json.loads(line) for line in whole.splitlines()]
-        before = {key: value for key, value in lines[0].items() if key != "kind"} if lines else run
-        if before != run:
-            raise ValueError(f"out must be of the same run to go on, {self.place} was of {before}")
-        self.place.write_text(whole, encoding="utf-8")  # type: ignore[union-attr]
-        self.rows = {line["id"]: line for line in lines if line["kind"] == "item"}
-        if not lines:
-            self.write("run", run)
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.rows[row["id"]] = row
-        self.write("item", row)
-
-    def write(self, kind: str, row: dict[str, Any]) -> None:
-        if self.place is None:
-            return
-        with self.place.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, **_finite(row)}, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """Return a value with null for infinity, which JSON lacks."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return None if value == float("inf") else value
-
-
 def generate_text(
     experts: Sequence[Any], prompts: Sequence[str], *, router: Any = None, gate: int | None = None,
     images: Sequence[Any] | None = None, encoder: Any = None, chat: bool = False, load: dict[str, Any] | None = None,
@@ -249,13 +224,15 @@ def generate_text(
     """
     ensemble = open_ensemble(experts, router, gate, **(load or {}))
     words = ensemble.tokenizer
+    if images is not None and len(images) != len(prompts):
+        raise ValueError(f"images must be one a prompt, {len(prompts)}, were {len(images)}")
     shown = [_in_chat(words, text) if chat else text for text in prompts]
     paths = [None] * len(shown) if images is None else [Path(image) for image in images]
     items = [Item(str(b), image, text, "") for b, (text, image) in enumerate(zip(shown, paths, strict=True))]
     encoded, _ = encode(items, ensemble.experts[0])
     if decoding.get("stop") is None:
         decoding["stop"] = [] if words.eos_token_id is None else [words.eos_token_id]
-    made = ensemble.generate(encoded, features_of(items, encoder), **decoding)
+    made = ensemble.generate(encoded, features_of(items, encoder, ensemble.router.raw), **decoding)
     return [
         {"prompt": text, "text": words.decode(made.tokens[b], skip_special_tokens=True), "tokens": made.tokens[b],
          "log_likelihood": float(made.log_likelihoods[b]), "router": made.log_router[:, b].exp().tolist(),

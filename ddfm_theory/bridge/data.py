@@ -19,6 +19,7 @@ import torch
 from ddfm_theory.bridge.extras import need
 from ddfm_theory.bridge.images import CLIP, IMAGENET, Processed, opened, shown, with_placeholders
 from ddfm_theory.bridge.prompts import Prompts
+from ddfm_theory.bridge.text_files import lines_of
 
 Tensor = Any  # torch.Tensor
 FITS = ("stretch", "crop", "pad")
@@ -41,13 +42,8 @@ def read_items(place: Any) -> list[Item]:
     Raises:
         ValueError: a line that is no such row, a repeated id, an image that is not there, or no rows.
     """
-    file = Path(place)
-    if not file.is_file():
-        raise ValueError(f"data must be a file of JSON lines, was {file}")
-    out, seen = [], set()
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
+    file, out, seen = Path(place), [], set()
+    for number, line in lines_of(file, "data"):
         item = _item(line, number, file)
         if item.key in seen:
             raise ValueError(f"ids of {file} must stand once each, {item.key!r} of line {number} stood before")
@@ -61,9 +57,11 @@ def read_items(place: Any) -> list[Item]:
 def _item(line: str, number: int, file: Path) -> Item:
     try:
         row = json.loads(line)
-        prompt, answer = str(row["prompt"]), str(row["answer"])
+        prompt, answer = row["prompt"], row["answer"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"line {number} of {file} must be JSON with prompt and answer: {error!r}") from error
+    if not isinstance(prompt, str) or not isinstance(answer, str):
+        raise ValueError(f"prompt and answer of line {number} of {file} must be texts, were {prompt!r} and {answer!r}")
     image = None if row.get("image") is None else file.parent / str(row["image"])
     if image is not None and not image.is_file():
         raise ValueError(f"image of line {number} of {file} must be there, {image} was not")

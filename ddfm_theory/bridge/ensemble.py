@@ -23,6 +23,7 @@ from ddfm_theory.bridge.prompts import Prompts
 from ddfm_theory.bridge.router_files import load_router, save_router
 from ddfm_theory.bridge.routers import Router, check_log_law
 from ddfm_theory.bridge.scoring import Scores, score
+from ddfm_theory.bridge.text_files import text_of
 
 Tensor = Any  # torch.Tensor
 FORMAT, VERSION = "ddfm-ensemble", 1
@@ -193,15 +194,18 @@ class Ensemble:
         """
         folder = Path(place)
         file = folder / "config.json"
-        config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if config.get("format") != FORMAT:
+        config = json.loads(text_of(file, "config.json")) if file.exists() else {}
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
             raise ValueError(
                 f"place must be the folder of an ensemble, its config.json of format {FORMAT!r}, was {folder}"
             )
         if config.get("version") != VERSION:
             raise ValueError(f"version of {folder} must be {VERSION}, was {config.get('version')}")
-        experts = load_experts([folder / name for name in config["experts"]], **options)
-        return cls(experts, load_router(folder / "router"), config["gate"])
+        names = config.get("experts")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"config.json of {folder} must name the folders of its experts, had {names!r}")
+        experts = load_experts([folder / name for name in names], **options)
+        return cls(experts, load_router(folder / "router"), config.get("gate"))
 
 
 def _prefill(expert: Any, prompts: Prompts, rows: list[int], features: Tensor | None) -> Any:

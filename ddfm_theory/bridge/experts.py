@@ -82,7 +82,10 @@ class CheckpointExpert:
         if needed:
             raise ValueError(f"model of {name} must accept {sorted(needed)} in its forward pass, "
                              f"{type(model).__name__} does not")  # fmt: skip
-        self.vocabulary = int(model.config.get_text_config().vocab_size)
+        text = model.config.get_text_config()
+        self.vocabulary = int(text.vocab_size)
+        rotary = getattr(text, "rope_parameters", None) or getattr(text, "rope_theta", None)
+        self.context = None if rotary else getattr(text, "max_position_embeddings", None)
 
     @property
     def device(self) -> Any:
@@ -117,15 +120,26 @@ class CheckpointExpert:
             features: image features computed before by :meth:`image_features` (of an equal tower); None computes them.
 
         Raises:
-            ValueError: a token outside the vocabulary, images for a language model, or placeholders that do not match.
+            ValueError: a token outside the vocabulary, a prompt longer than the model has positions for, images for a
+                language model, or placeholders that do not match.
         """
         self._check_ids(prompts)
+        self.check_length(max(len(row) for row in prompts.ids))
         ids, mask = prompts.padded(device=self.device)
         if prompts.pixel_values is not None and features is None:
             features = self.image_features(prompts.pixel_values)
         self._check_images(prompts, features)
         inputs = {"input_ids": ids} if features is None else {"inputs_embeds": self._embed(ids, mask, features)}
         return CACHES[self.cache](self, mask, inputs)
+
+    def check_length(self, length: int) -> None:
+        """Check that positions 0..length-1 have their embeddings, where positions are learned one by one.
+
+        Raises:
+            ValueError: they have not.
+        """
+        if self.context is not None and length > self.context:
+            raise ValueError(f"prompt and text must be at most {self.context} tokens for {self.name}, were {length}")
 
     def _check_ids(self, prompts: Prompts) -> None:
         for b, row in enumerate(prompts.ids):

@@ -46,6 +46,14 @@ def _matrix(values: Any, name: str) -> Tensor:
     return out
 
 
+def _row(values: Any, width: int, name: str) -> Tensor:
+    """Return a row of some width, zeros for None."""
+    row = torch.zeros(width).double() if values is None else _matrix(torch.as_tensor(values)[None], name)[0]
+    if tuple(row.shape) != (width,):
+        raise ValueError(f"{name} must have shape ({width},), was {tuple(row.shape)}")
+    return row
+
+
 def _positive(value: Any, name: str) -> float:
     if not (isinstance(value, (int, float)) and 0 < value < float("inf")):
         raise ValueError(f"{name} must be a positive number, was {value!r}")
@@ -88,20 +96,23 @@ class PaperRouter(Router):
     """The paper's routing: the image's feature alone, L2-normalized, the most similar centroid, weight one.
 
     One stage compares with the experts' centroids. Two stages compare with the fine centroids and map the nearest one
-    to its expert; the coarse centroids are not compared with.
+    to its expert; the coarse centroids are not compared with. Where the clustering took a mean from the features, it is
+    taken before they are normalized.
 
     Args:
         centroids: shape (K, D), or of the fine clusters (F, D).
         mapping: the expert of each fine cluster, shape (F,); None is one stage.
+        mean: what the clustering took from the encoder's features, shape (D,); None is nothing.
 
     Raises:
-        ValueError: a mapping that is not onto 0..K-1.
+        ValueError: a mapping that is not onto 0..K-1, or a mean of another width.
     """
 
     kind = "paper"
 
-    def __init__(self, centroids: Any, mapping: Any = None) -> None:
+    def __init__(self, centroids: Any, mapping: Any = None, mean: Any = None) -> None:
         self.centroids = _matrix(centroids, "centroids")
+        self.mean, self.raw = _row(mean, int(self.centroids.shape[1]), "mean"), mean is not None
         self._axes, count = _unit(self.centroids, "centroids"), int(self.centroids.shape[0])
         self.mapping = torch.arange(count) if mapping is None else torch.as_tensor(np.asarray(mapping).copy()).long()
         self.experts = int(self.mapping.max()) + 1
@@ -112,13 +123,15 @@ class PaperRouter(Router):
 
     def prior(self, features: Tensor | None, rows: int) -> Tensor:
         """Return the one-hot log-law of the most similar centroid's expert, the lowest index on ties."""
-        values = _unit(_features(features, rows, int(self.centroids.shape[1]), self.kind), "features")
+        given = _features(features, rows, int(self.centroids.shape[1]), self.kind)
+        values = _unit(given - self.mean, "features")
         nearest = np.asarray(values @ self._axes.T).argmax(axis=1)
         return one_hot(self.mapping[nearest], self.experts)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return centroids and mapping."""
-        return {"centroids": self.centroids, "mapping": self.mapping}
+        """Return centroids and mapping, and the mean where there is one."""
+        mean = {"mean": self.mean} if self.raw else {}
+        return {"centroids": self.centroids, "mapping": self.mapping, **mean}
 
 
 class DistanceRouter(Router):
@@ -130,6 +143,7 @@ class DistanceRouter(Router):
     """
 
     kind = "distance"
+    scaled = True
 
     def __init__(self, centroids: Any, temperature: float = 0.1) -> None:
         self.centroids, self.temperature = _matrix(centroids, "centroids"), _positive(temperature, "temperature")
@@ -159,14 +173,12 @@ class LinearRouter(Router):
     """
 
     kind = "linear"
+    scaled = True
 
     def __init__(self, weight: Any, bias: Any = None) -> None:
         self.weight = _matrix(weight, "weight")
         self.experts = int(self.weight.shape[0])
-        given = torch.zeros(self.experts) if bias is None else torch.as_tensor(bias)
-        self.bias = _matrix(given[None], "bias")[0]
-        if tuple(self.bias.shape) != (self.experts,):
-            raise ValueError(f"bias must have shape ({self.experts},), was {tuple(self.bias.shape)}")
+        self.bias = _row(bias, self.experts, "bias")
 
     def prior(self, features: Tensor | None, rows: int) -> Tensor:
         """Return the log-softmax of the scores."""

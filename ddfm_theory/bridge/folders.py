@@ -10,6 +10,7 @@ from typing import Any
 
 _ITEM = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
          "F8_E4M3": 1, "F8_E5M2": 1}  # fmt: skip
+_BESIDE = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _HEADER_LIMIT = 100_000_000  # what the format allows
 
 
@@ -71,7 +72,17 @@ def diagnose(path: Any) -> Diagnosis:
     _architecture(config, found)
     _weights(place, found)
     found.tokenizer = has_tokenizer(place)
+    found.problems += [_not_json(file) for name in _BESIDE if (file := place / name).exists() and _not_json(file)]
     return found
+
+
+def _not_json(file: Path) -> str:
+    """Return what keeps a file from being a JSON object; nothing where it is one."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return f"{file} must be JSON: {error}"
+    return "" if isinstance(value, dict) else f"{file} must be a JSON object, was {type(value).__name__}"
 
 
 def has_tokenizer(place: Path) -> bool:
@@ -100,14 +111,25 @@ def read_config(place: Path, found: Diagnosis) -> dict[str, Any] | None:
 def _architecture(config: dict[str, Any], found: Diagnosis) -> None:
     found.model_type = config.get("model_type")
     text = config.get("text_config") or config.get("llm_config") or config
-    found.vocabulary = text.get("vocab_size", config.get("vocab_size"))
-    found.image_token = config.get("image_token_id", config.get("image_token_index"))
-    if found.model_type is None:
+    if not isinstance(text, dict):
+        found.problems.append(f"text_config in config.json of {found.path} must be a JSON object, was {text!r}")
+        text = {}
+    found.vocabulary = _index(text.get("vocab_size", config.get("vocab_size")), "vocab_size", found)
+    found.image_token = _index(config.get("image_token_id", config.get("image_token_index")), "image token", found)
+    if not isinstance(found.model_type, str):
         found.problems.append(f"config.json of {found.path} must name its model_type, did not")
     elif found.model_type == "internvl_chat":
         found.kind = "internvl-original"
     else:
         found.kind = "image-text" if "vision_config" in config else "language"
+
+
+def _index(value: Any, name: str, found: Diagnosis) -> int | None:
+    """Return a whole number of a configuration, None after writing down that it is none."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    found.problems.append(f"{name} in config.json of {found.path} must be a whole number, was {value!r}")
+    return None
 
 
 def _weights(place: Path, found: Diagnosis) -> None:
@@ -135,7 +157,9 @@ def _shards(place: Path, found: Diagnosis) -> tuple[list[Path], set[str]]:
     if index.exists():
         try:
             weights = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        except (ValueError, KeyError, TypeError) as error:
+            if not all(isinstance(name, str) for name in weights.values()):
+                raise ValueError("it must name files")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             found.problems.append(f"{index.name} of {place} must be a JSON index with a weight_map: {error}")
             return [], set()
         return [place / name for name in sorted(set(weights.values()))], set(weights)
@@ -161,7 +185,7 @@ def safetensors_header(file: Path) -> dict[str, Any]:
         try:
             header = json.loads(stream.read(length))
             entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-            ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
+            ends = [_checked(name, entry) for name, entry in entries.items()]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{file} must be a safetensors file, its header could not be read: {error}") from error
     due = 8 + length + max(ends, default=0)
@@ -172,9 +196,18 @@ def safetensors_header(file: Path) -> dict[str, Any]:
     return entries
 
 
+def _checked(name: str, entry: dict[str, Any]) -> int:
+    """Return where an entry ends, once its dtype is a word, and its shape and two offsets are whole numbers."""
+    numbers = [*entry["shape"], *entry["data_offsets"]]
+    whole = all(isinstance(number, int) and number >= 0 for number in numbers)
+    if not whole or len(entry["data_offsets"]) != 2 or not isinstance(entry["dtype"], str):
+        raise ValueError(f"{name} has dtype {entry['dtype']!r}, shape {entry['shape']}, at {entry['data_offsets']}")
+    return int(entry["data_offsets"][1])
+
+
 def _check_entry(file: Path, name: str, entry: dict[str, Any]) -> None:
     start, end = entry["data_offsets"]
-    item = _ITEM.get(entry.get("dtype", ""))
+    item = _ITEM.get(entry["dtype"])
     if item is not None and end - start != item * math.prod(entry["shape"]):
         raise ValueError(
             f"{file} must give {name} {item * math.prod(entry['shape'])} bytes, gave {end - start}: corrupt"
@@ -207,10 +240,11 @@ def _gguf(place: Path, found: Diagnosis) -> Diagnosis:
 
 def _ensemble(place: Path, config: dict[str, Any], found: Diagnosis) -> Diagnosis:
     found.kind = "ensemble"
-    parts = [diagnose(place / name) for name in config.get("experts", [])]
-    if not parts:
-        found.problems.append(f"config.json of {place} must name at least one expert, named none")
+    names = config.get("experts")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        found.problems.append(f"config.json of {place} must name at least one expert, named {names!r}")
         return found
+    parts = [diagnose(place / name) for name in names]
     found.vocabulary, found.tokenizer = parts[0].vocabulary, parts[0].tokenizer
     found.parameters = sum(part.parameters for part in parts)
     for part in parts:

@@ -65,6 +65,7 @@ class Decoding:
 
     def __post_init__(self) -> None:
         positive_int(self.max_new_tokens, "max_new_tokens")
+        positive_int(self.seed, "seed", 0)
         if self.route not in ("mix", "once"):
             raise ValueError(f"route must be 'mix' or 'once', was {self.route!r}")
         if not 0 <= self.skip_below < 1:

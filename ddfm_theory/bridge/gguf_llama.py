@@ -36,6 +36,8 @@ _INNER = {
 # what splits text before merging, by the file's name for it; others are refused rather than guessed
 _PRE = {"smollm": True, "gpt-2": False, "default": False}
 _CONTROL, _USER = 3, 4
+_NEEDED = ("llama.embedding_length", "llama.attention.head_count", "llama.block_count", "llama.feed_forward_length",
+           "llama.context_length", "llama.attention.layer_norm_rms_epsilon")  # fmt: skip
 
 
 def load_gguf(path: Any, dtype: Any = torch.float32) -> tuple[Any, Any]:
@@ -57,7 +59,11 @@ def load_gguf(path: Any, dtype: Any = torch.float32) -> tuple[Any, Any]:
     if config.tie_word_embeddings:
         state["lm_head.weight"] = state["model.embed_tokens.weight"]
     model = need("transformers").LlamaForCausalLM(config)
-    lost, extra = model.load_state_dict(state, strict=False)
+    try:
+        lost, extra = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # sizes that differ
+        words = " ".join(str(error).split())[:300]
+        raise ValueError(f"{path} must hold tensors of the sizes that its metadata names, did not: {words}") from error
     if lost or extra:
         raise ValueError(
             f"{path} must hold the tensors of its configuration, lacked {lost[:1]}, had {extra[:1]} besides"
@@ -71,13 +77,15 @@ def llama_config(file: GGUF) -> Any:
     """Return the configuration that a file's metadata describes.
 
     Raises:
-        ValueError: an architecture other than Llama's, or scaled rotary frequencies.
+        ValueError: an architecture other than Llama's, scaled rotary frequencies, or metadata that is missing or does
+            not fit the tensors.
     """
     meta = file.metadata
     if meta.get("general.architecture") != "llama":
         raise ValueError(f"{file.path} must be of the Llama family, was {meta.get('general.architecture')!r}")
     if "llama.rope.scaling.type" in meta or "rope_freqs.weight" in file.entries:
         raise ValueError(f"{file.path} must have plain rotary frequencies, has scaled ones, which are not read here")
+    _check_sizes(file)
     heads = meta["llama.attention.head_count"]
     return need("transformers").LlamaConfig(
         vocab_size=file.entries["token_embd.weight"].shape[0],
@@ -94,6 +102,23 @@ def llama_config(file: GGUF) -> Any:
         eos_token_id=meta.get("tokenizer.ggml.eos_token_id"),
         pad_token_id=meta.get("tokenizer.ggml.padding_token_id"),
     )
+
+
+def _check_sizes(file: GGUF) -> None:
+    """Compare metadata with tensors before a model is built by it: a corrupt count would build for ever."""
+    meta, embedding = file.metadata, file.entries.get("token_embd.weight")
+    bad = [key for key in _NEEDED if not isinstance(meta.get(key), (int, float)) or not meta[key] > 0]
+    if bad or embedding is None or len(embedding.shape) != 2:
+        raise ValueError(f"{file.path} must hold token_embd.weight and {list(_NEEDED)}, lacked {bad or 'the former'}")
+    width, heads, depth, inner = (meta[key] for key in _NEEDED[:4])
+    held = {name.split(".")[1] for name in file.entries if name.startswith("blk.")}
+    pairs = meta.get("llama.attention.head_count_kv", heads)
+    gates = {entry.shape[0] for name, entry in file.entries.items() if ".ffn_gate." in name and entry.shape}
+    fits = width == embedding.shape[1] and width % heads == 0 and depth == len(held) and gates <= {inner}
+    if not fits or not isinstance(pairs, int) or pairs < 1 or heads % pairs:
+        raise ValueError(f"{file.path} must name sizes that fit its tensors, named width {width}, inner {inner}, "
+                         f"heads {heads} and {pairs}, blocks {depth}, held width {embedding.shape[1]}, inner "
+                         f"{sorted(gates)}, blocks {len(held)}")  # fmt: skip
 
 
 def _rename(name: str) -> str:

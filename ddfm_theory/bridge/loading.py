@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from ddfm_theory.bridge.images import Processed, load_processor
 from ddfm_theory.bridge.prompts import Prompts
 
 Tensor = Any  # torch.Tensor
+_PREPARED = ("size", "crop_size", "do_resize", "do_center_crop", "do_pad", "do_rescale", "rescale_factor", "resample",
+             "do_normalize", "image_mean", "image_std", "crop_to_patches", "min_patches", "max_patches")  # fmt: skip
+_WORDS = 300  # letters of another library's message
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -48,16 +52,37 @@ def load_expert(
         from ddfm_theory.bridge.gguf_llama import load_gguf
 
         model, tokenizer = load_gguf(path, dtype=dtype)
-        return CheckpointExpert(model.to(device), tokenizer, str(path), cache)
+        return CheckpointExpert(_placed(model, device), tokenizer, str(path), cache)
     if Path(path).exists() or str(path).startswith((".", "/")):
         _refuse_kinds(diagnose(path).require())
+    elif local_files_only and not _cached(str(path), revision):
+        raise ValueError(f"path must be a folder, or a name in the local cache, {path} is neither")
     common = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": trust_remote_code}
     model = _load_model(str(path), dtype, common)
-    expert = CheckpointExpert(model.to(device), _load_tokenizer(str(path), common), str(path), cache)
-    processor = load_processor(Path(path), common) if expert.sees and Path(path).is_dir() else None
+    with _refusing(path, "tokenizer"):
+        tokenizer = _load_tokenizer(str(path), common)
+    expert = CheckpointExpert(_placed(model, device), tokenizer, str(path), cache)
+    with _refusing(path, "image processor"):
+        processor = load_processor(Path(path), common) if expert.sees and Path(path).is_dir() else None
     if processor is not None:
         expert.reads = Processed(processor, model.config.model_type == "internvl")
     return expert
+
+
+@contextmanager
+def _refusing(path: Any, part: str) -> Iterator[None]:
+    """Turn what a library raises over a folder's files into one message.
+
+    Raises:
+        ValueError: whatever it was; what Transformers and Tokenizers raise has no common class below Exception.
+    """
+    try:
+        yield
+    except Exception as error:
+        words = " ".join(str(error).split())[:_WORDS]
+        raise ValueError(
+            f"path must be a loadable checkpoint, the {part} of {path} was not: {type(error).__name__}: {words}"
+        ) from error
 
 
 def _floating(dtype: Any) -> Any:
@@ -65,6 +90,22 @@ def _floating(dtype: Any) -> Any:
     if found not in DTYPES:
         raise ValueError(f"dtype must be one of {[str(known) for known in DTYPES]}, was {dtype!r}")
     return found
+
+
+def _placed(model: Any, device: Any) -> Any:
+    try:
+        return model.to(device)
+    except (AssertionError, RuntimeError) as error:  # no such device here, or no room on it
+        raise ValueError(f"device must be one of this machine with room for the weights, {device} was not: "
+                         f"{str(error).splitlines()[0]}") from error  # fmt: skip
+
+
+def _cached(name: str, revision: str | None) -> bool:
+    """Tell whether a name's configuration lies in the local cache; what can be no name is none."""
+    try:
+        return isinstance(need("huggingface_hub").try_to_load_from_cache(name, "config.json", revision=revision), str)
+    except ValueError:
+        return False
 
 
 def _refuse_kinds(found: Any) -> None:
@@ -78,14 +119,12 @@ def _refuse_kinds(found: Any) -> None:
 def _load_model(path: str, dtype: Any, common: dict[str, Any]) -> Any:
     transformers = need("transformers")
 
-    try:
+    with _refusing(path, "model"):
         config = transformers.AutoConfig.from_pretrained(path, **common)
         sees = type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config")
         auto = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
         model, info = auto.from_pretrained(path, dtype=dtype, output_loading_info=True, use_safetensors=True,
                                            ignore_mismatched_sizes=True, **common)  # fmt: skip
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ValueError(f"path must be a loadable checkpoint, {path} was not: {str(error).splitlines()[0]}") from error
     for what in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         if info[what]:
             first = sorted(str(key if isinstance(key, str) else key[0]) for key in info[what])[0]
@@ -100,6 +139,26 @@ def _load_tokenizer(path: str, common: dict[str, Any]) -> Any:
     if Path(path).is_dir() and not has_tokenizer(Path(path)):
         return None
     return transformers.AutoTokenizer.from_pretrained(path, **common)
+
+
+def load_encoder(path: Any) -> Any:
+    """Load a checkpoint that embeds images, such as CLIP's, on the CPU in float32.
+
+    Raises:
+        ValueError: it cannot be loaded, or sees no images.
+    """
+    if not Path(path).exists() and not _cached(str(path), None):
+        raise ValueError(f"encoder must be a folder, or a name in the local cache, {path} is neither")
+    with _refusing(path, "encoder"):
+        common = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+        model, info = need("transformers").AutoModel.from_pretrained(str(path), dtype=torch.float32,
+                                                                     output_loading_info=True, **common)  # fmt: skip
+    if info["missing_keys"]:
+        raise ValueError(f"weights of {path} must fit their configuration, lacked {sorted(info['missing_keys'])[0]}")
+    size = getattr(getattr(model.config, "vision_config", model.config), "image_size", None)
+    if not isinstance(size, int):
+        raise ValueError(f"encoder must be a checkpoint of square images, {path} is a {model.config.model_type}")
+    return model.eval()
 
 
 def load_experts(paths: Sequence[Any], **options: Any) -> list[CheckpointExpert]:
@@ -121,7 +180,9 @@ def load_experts(paths: Sequence[Any], **options: Any) -> list[CheckpointExpert]
 
 
 def check_alike(experts: Sequence[Any]) -> None:
-    """Check that experts share vocabulary, tokenizer and image placeholder: laws over unlike tokens have no mixture.
+    """Check that experts share vocabulary, tokenizer, image placeholder and reading of images.
+
+    Laws over unlike tokens have no mixture, and laws given unlike conditions are not those of one state.
 
     Raises:
         ValueError: no experts, or unlike ones.
@@ -136,7 +197,28 @@ def check_alike(experts: Sequence[Any]) -> None:
         a, b = getattr(first, "image_token", None), getattr(other, "image_token", None)
         if a != b:
             raise ValueError(f"experts must have one image token, expert 0 has {a}, expert {k} {b}")
+        _check_reading(first, other, k)
         _check_tokenizers(getattr(first, "tokenizer", None), getattr(other, "tokenizer", None), k)
+
+
+def _check_reading(first: Any, other: Any, k: int) -> None:
+    """One picture is prepared once for all experts: they must agree on how."""
+    a, b = _reading(first), _reading(other)
+    unlike = sorted(name for name in a.keys() & b.keys() if a[name] != b[name])
+    if unlike:
+        raise ValueError(f"experts must read images in one way, expert {k} differs from expert 0 in {unlike[0]}: "
+                         f"{b[unlike[0]]} against {a[unlike[0]]}")  # fmt: skip
+
+
+def _reading(expert: Any) -> dict[str, Any]:
+    """Return the side of an expert's images, and what its processor's file says of preparing them, if it has one."""
+    vision = getattr(getattr(getattr(expert, "model", None), "config", None), "vision_config", None)
+    side = getattr(vision, "image_size", None)
+    out = {} if side is None else {"image_size": [side, side] if isinstance(side, int) else list(side)}
+    reads = getattr(expert, "reads", None)
+    given = {} if reads is None else reads.processor.to_dict()
+    written = {name: json.loads(json.dumps(given[name], default=dict)) for name in _PREPARED if name in given}
+    return out | written  # as JSON, so that a tuple by default is the list that a file holds
 
 
 def _check_tokenizers(first: Any, other: Any, k: int) -> None:

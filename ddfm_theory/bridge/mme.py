@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from ddfm_theory.arrays import positive_int
+from ddfm_theory.bridge.text_files import lines_of
 
 PERCEPTION = ("existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR")
+PARTS = ("acc", "acc+")
 COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
 
 
@@ -41,17 +43,17 @@ class MME:
     Attributes:
         accuracy: by category, in 0..100.
         accuracy_plus: by category, in 0..100.
-        unread: answers that are neither yes nor no, which count as wrong.
+        unread: by category, the answers that are neither yes nor no, which count as wrong.
         images: by category, whether each question of each image was right.
     """
 
     accuracy: dict[str, float]
     accuracy_plus: dict[str, float]
-    unread: int
+    unread: dict[str, int]
     images: dict[str, dict[str, tuple[bool, ...]]]
 
-    def total(self, categories: Sequence[str]) -> float:
-        """Return the sum of acc + acc+ over categories.
+    def total(self, categories: Sequence[str], parts: Sequence[str] = PARTS) -> float:
+        """Return the sum of acc + acc+ over categories, or of one of them.
 
         Raises:
             ValueError: a category that was not answered.
@@ -59,7 +61,8 @@ class MME:
         lacking = [name for name in categories if name not in self.accuracy]
         if lacking:
             raise ValueError(f"questions must cover {list(categories)}, lacked {lacking}")
-        return sum(self.accuracy[name] + self.accuracy_plus[name] for name in categories)
+        held = {"acc": self.accuracy, "acc+": self.accuracy_plus}
+        return sum(held[part][name] for part in parts for name in categories)
 
     @property
     def perception(self) -> float:
@@ -72,12 +75,14 @@ class MME:
         return self.total(COGNITION)
 
     def interval(
-        self, categories: Sequence[str], level: float = 0.95, resamples: int = 2000, seed: int = 0
-    ) -> tuple[float, float]:
+        self, categories: Sequence[str], level: float = 0.95, resamples: int = 2000, seed: int = 0,
+        parts: Sequence[str] = PARTS,
+    ) -> tuple[float, float]:  # fmt: skip
         """Return the bootstrap percentile interval of the total, images drawn again within each category."""
         rng, totals = np.random.default_rng(seed), np.zeros(positive_int(resamples, "resamples"))
         for name in categories:
-            hits = np.array([[sum(row) / len(row), all(row)] for row in self.images[name].values()], dtype=float)
+            found = [{"acc": sum(row) / len(row), "acc+": float(all(row))} for row in self.images[name].values()]
+            hits = np.array([[row[part] for part in parts] for row in found])
             drawn = rng.integers(0, len(hits), (len(totals), len(hits)))
             totals += 100 * hits[drawn].mean(axis=1).sum(axis=1)
         low, high = np.quantile(totals, [(1 - level) / 2, (1 + level) / 2])
@@ -85,7 +90,7 @@ class MME:
 
 
 def read_answer(text: str) -> str | None:
-    """Return ``yes`` or ``no`` by the first four letters, as the published script reads; None otherwise."""
+    """Return ``yes`` or ``no`` by the first four letters, spaces aside, as the published script; None otherwise."""
     head = text.strip().lower()[:4]
     return "yes" if "yes" in head else "no" if "no" in head else None
 
@@ -97,11 +102,11 @@ def mme(questions: Iterable[Question]) -> MME:
         ValueError: a category that MME does not have, a question that stands twice, an image without two questions.
     """
     rows: dict[str, dict[str, dict[str, bool]]] = defaultdict(lambda: defaultdict(dict))
-    unread = 0
+    unread: dict[str, int] = defaultdict(int)
     for item in questions:
         _check(item, rows)
         found = read_answer(item.answer)
-        unread += found is None
+        unread[item.category] += found is None
         rows[item.category][item.image][item.question] = found == item.truth.strip().lower()
     if not rows:
         raise ValueError("questions must hold at least one, was empty")
@@ -110,7 +115,7 @@ def mme(questions: Iterable[Question]) -> MME:
         name: 100 * float(np.mean([hit for row in held.values() for hit in row])) for name, held in images.items()
     }
     plus = {name: 100 * float(np.mean([all(row) for row in held.values()])) for name, held in images.items()}
-    return MME(accuracy, plus, unread, images)
+    return MME(accuracy, plus, dict(unread), images)
 
 
 def _check(item: Question, rows: Any) -> None:
@@ -131,17 +136,17 @@ def _two(category: str, image: str, asked: dict[str, bool]) -> tuple[bool, ...]:
 def read_mme(*places: Any) -> list[Question]:
     """Read result folders of files ``<category>.txt``, whose lines are image, question, truth and answer, by tabs.
 
-    Several folders (one a cluster, as the paper's code leaves them) are read as one run.
+    Several folders (one a cluster, as the paper's code leaves them) are read as one run. Blank lines are passed over.
 
     Raises:
-        ValueError: no files, or a line that has not four parts.
+        ValueError: no files, a file that is no text, or a line that has not four parts.
     """
     files = [file for place in places for file in sorted(Path(place).glob("*.txt"))]
     if not files:
         raise ValueError(f"places must hold <category>.txt files, {[str(place) for place in places]} held none")
     out = []
     for file in files:
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in lines_of(file, "places"):
             parts = line.split("\t")
             if len(parts) != 4:
                 raise ValueError(

@@ -31,7 +31,7 @@ class CheckpointPrefix:
     """
 
     def __init__(self, expert: Any, mask: Tensor, inputs: dict[str, Tensor]) -> None:
-        self.expert, self.mask = expert, mask
+        self.expert, self.mask, self.prompt_width = expert, mask, int(mask.shape[1])
         self.tokens = torch.empty((mask.shape[0], 0), dtype=torch.long, device=mask.device)
         self.log_law = self._at_prompt = log_law(self._prefill(inputs)[:, -1])
 
@@ -76,6 +76,7 @@ class CheckpointPrefix:
         return logits
 
     def _check_rows(self, tokens: Tensor) -> None:
+        self.expert.check_length(self.prompt_width + self.tokens.shape[1] + tokens.shape[1])
         if tuple(tokens.shape[:1]) != (len(self),):
             raise ValueError(f"tokens must have one row a prefix, {len(self)}, had {tokens.shape[0]}")
 

@@ -53,8 +53,17 @@ def load_router(place: Any) -> Router:
     for name in ("config.json", "router.safetensors"):
         if not (folder / name).exists():
             raise ValueError(f"place must be a router's folder with {name}, was {folder}")
-    tree = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return _build(tree, "", load_file(folder / "router.safetensors"))
+    try:
+        tree = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "router.safetensors")
+    except (ValueError, need("safetensors").SafetensorError) as error:
+        raise ValueError(f"place must be a router's folder that can be read, {folder} was not: {error}") from error
+    try:
+        return _build(tree, "", tensors)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(
+            f"config.json of {folder} must hold a router's kind, settings, tensors, parts: {error}"
+        ) from error
 
 
 def _build(tree: dict[str, Any], prefix: str, tensors: dict[str, Any]) -> Router:
@@ -66,12 +75,10 @@ def _build(tree: dict[str, Any], prefix: str, tensors: dict[str, Any]) -> Router
             raise ValueError(f"router.safetensors must hold {name!r}, held {sorted(tensors)}")
     if kind == Product.kind:
         return Product(parts)
-    if kind in _AROUND:
-        return _AROUND[kind](*parts)  # type: ignore[no-any-return]
-    if kind not in _LEAVES:
+    if kind not in [*_LEAVES, *_AROUND]:
         raise ValueError(f"kind of a router must be one of {sorted([*_LEAVES, *_AROUND, Product.kind])}, was {kind!r}")
     given = {name: tensors[full] for name, full in names.items()}
-    return _LEAVES[kind](**given, **tree.get("settings", {}))  # type: ignore[no-any-return]
+    return (_LEAVES | _AROUND)[kind](*parts, **given, **tree.get("settings", {}))  # type: ignore[no-any-return]
 
 
 def open_router(place: Any, experts: int) -> Router:
@@ -112,7 +119,8 @@ def read_paper_router(place: Any, prefix: str = "clustering") -> PaperRouter:
     """Read the paper's own clustering files as the router that its code applies at inference.
 
     Two stages where ``<prefix>_fine_centroids.npy`` and ``<prefix>_fine_to_coarse_mapping.npy`` are there (as its code
-    prefers), otherwise one stage from ``<prefix>_centroids.npy``. Pickles beside them are never read.
+    prefers), otherwise one stage from ``<prefix>_centroids.npy``. ``<prefix>_global_mean.npy``, which later versions of
+    it leave, is taken from the encoder's features before they are normalized. Pickles beside them are never read.
 
     Args:
         place: the folder.
@@ -123,16 +131,20 @@ def read_paper_router(place: Any, prefix: str = "clustering") -> PaperRouter:
     """
     folder = Path(place)
     fine, mapping = (folder / f"{prefix}_{name}.npy" for name in ("fine_centroids", "fine_to_coarse_mapping"))
-    single = folder / f"{prefix}_centroids.npy"
+    single, centre = folder / f"{prefix}_centroids.npy", folder / f"{prefix}_global_mean.npy"
+    mean = _array(centre) if centre.exists() else None
     if fine.exists() and mapping.exists():
-        return PaperRouter(_array(fine), _array(mapping))
+        return PaperRouter(_array(fine), _array(mapping), mean)
     if single.exists():
-        return PaperRouter(_array(single))
+        return PaperRouter(_array(single), mean=mean)
     raise ValueError(f"place must hold {single.name}, or {fine.name} and {mapping.name}, was {folder}")
 
 
 def _array(file: Path) -> np.ndarray:
     try:
-        return np.asarray(np.load(file, allow_pickle=False))
+        array = np.asarray(np.load(file, allow_pickle=False))
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(f"{file} must be a plain NumPy array, could not be read: {error}") from error
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{file} must hold numbers, held {array.dtype}")
+    return array

@@ -33,12 +33,16 @@ class Router:
         static: the weights never change after the prompt.
         exact: an unseen likelihood may be taken as one, which bounds the weight above (the Bayes filter and static
             routers): what lets an expert be skipped.
+        raw: it looks at features as the encoder gives them, not at features of length one.
+        scaled: its weights depend on the features' length.
     """
 
     experts: int
     kind: str
     static = True
     exact = True
+    raw = False
+    scaled = False
 
     def prior(self, features: Tensor | None, rows: int) -> Tensor:
         """Return log r(empty) of each row, shape (K, B), float64.
@@ -124,6 +128,9 @@ class Product(Router):
         if not all(router.static for router in self.factors):
             raise ValueError("factors must be static routers, had one that reads tokens: filter around the product")
         self.experts = self.factors[0].experts
+        self.raw, self.scaled = (any(getattr(router, name) for router in self.factors) for name in ("raw", "scaled"))
+        if self.raw and self.scaled:
+            raise ValueError("factors must all look at features of one length, a paper's router with a mean does not")
 
     def prior(self, features: Tensor | None, rows: int) -> Tensor:
         """Return the normalized sum of the factors' log-laws.
@@ -151,6 +158,7 @@ class _Around(Router):
         if not base.static:
             raise ValueError(f"base must be a static router, was {base.kind}: its likelihoods would be counted twice")
         self.base, self.experts = base, base.experts
+        self.raw, self.scaled = base.raw, base.scaled
 
     def prior(self, features: Tensor | None, rows: int) -> Tensor:
         """Return the prior of the router within."""

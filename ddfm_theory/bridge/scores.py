@@ -91,8 +91,9 @@ def paired(predictions: Pairs, references: Pairs) -> list[tuple[Any, Any, Any]]:
     given, due = by_id(predictions, "predictions"), by_id(references, "references")
     missing, unknown = [key for key in due if key not in given], [key for key in given if key not in due]
     if missing:
+        besides = f", but held {unknown[0]!r}, which is none" if unknown else ""
         raise ValueError(
-            f"predictions must hold every id of the references, lacked {len(missing)}, first {missing[0]!r}"
+            f"predictions must hold every id of the references, lacked {len(missing)}, first {missing[0]!r}{besides}"
         )
     if unknown:
         raise ValueError(
@@ -103,8 +104,24 @@ def paired(predictions: Pairs, references: Pairs) -> list[tuple[Any, Any, Any]]:
     return [(key, given[key], value) for key, value in due.items()]
 
 
+def answered(predictions: Pairs, references: Pairs) -> list[tuple[Any, str, Any]]:
+    """Return (id, answer, reference) as :func:`paired` does, references a text or several.
+
+    Raises:
+        ValueError: as there, or an answer that is no text, or a reference that is neither a text nor several.
+    """
+    rows = paired(predictions, references)
+    for key, text, due in rows:
+        if not isinstance(text, str):
+            raise ValueError(f"predictions must be texts, {key!r} had {text!r}")
+        several = due if isinstance(due, (list, tuple)) else [due]
+        if not several or not all(isinstance(one, str) for one in several):
+            raise ValueError(f"references must be a text or several, {key!r} had {due!r}")
+    return rows
+
+
 def _several(reference: Any) -> list[str]:
-    return [reference] if isinstance(reference, str) else [str(text) for text in reference]
+    return [reference] if isinstance(reference, str) else list(reference)
 
 
 def exact_match(predictions: Pairs, references: Pairs) -> Score:
@@ -114,7 +131,7 @@ def exact_match(predictions: Pairs, references: Pairs) -> Score:
         predictions: id to text.
         references: id to text, or to several texts.
     """
-    rows = paired(predictions, references)
+    rows = answered(predictions, references)
     values = {key: float(_plain(text) in {_plain(one) for one in _several(due)}) for key, text, due in rows}
     return Score("exact match", values)
 
@@ -133,25 +150,33 @@ def edit_distance(a: str, b: str) -> int:
     return row[-1]
 
 
-def anls(predictions: Pairs, references: Pairs, threshold: float = 0.5) -> Score:
-    """Score the average normalized Levenshtein similarity: 1 - NL where NL < threshold, else 0, best over references.
+def anls(predictions: Pairs, references: Pairs, threshold: float = 0.5, *, strict: bool = False) -> Score:
+    """Score the average normalized Levenshtein similarity: 1 - NL where NL <= threshold, else 0, best over references.
 
     NL is the edit distance over the longer text's length, letter case and spaces aside.
+
+    Args:
+        predictions: id to text.
+        references: id to text, or to several texts.
+        threshold: of NL.
+        strict: give 0 where NL is the threshold itself, as the paper's formula has it. Public evaluators (DocVQA's,
+            M4C's) keep 1 - NL there, as in every answer of two letters with one wrong.
     """
     values = {}
-    for key, text, due in paired(predictions, references):
-        values[key] = max(_similarity(_plain(text), _plain(one), threshold) for one in _several(due))
-    return Score(f"ANLS (threshold {threshold})", values)
+    for key, text, due in answered(predictions, references):
+        values[key] = max(_similarity(_plain(text), _plain(one), threshold, strict) for one in _several(due))
+    return Score(f"ANLS (threshold {threshold}{', strict' if strict else ''})", values)
 
 
-def _similarity(a: str, b: str, threshold: float) -> float:
+def _similarity(a: str, b: str, threshold: float, strict: bool) -> float:
     longest = max(len(a), len(b))
     normalized = edit_distance(a, b) / longest if longest else 0.0
-    return 1 - normalized if normalized < threshold else 0.0
+    kept = normalized < threshold if strict else normalized <= threshold
+    return 1 - normalized if kept else 0.0
 
 
 CONVENTIONS = ("thousandths", "unit", "unit-square", "pixels")
-_NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
+_NUMBER = r"\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
 _BOX = re.compile(r"\[" + ",".join([_NUMBER] * 4) + r"\]")
 
 
@@ -202,13 +227,36 @@ def grounding(predictions: Pairs, references: Pairs, *, convention: str, thresho
         threshold: the overlap asked for.
 
     Raises:
-        ValueError: unknown convention, or ids that do not match.
+        ValueError: unknown convention, ids that do not match, a prediction that is neither text nor four numbers, or a
+            true box that is none, such as a corner with width and height where that shows.
     """
     values, unread = {}, []
-    for key, answer, (box, width, height) in paired(predictions, references):
-        found = read_box(answer) if isinstance(answer, str) else tuple(answer)
-        if found is None:
+    for key, answer, due in paired(predictions, references):
+        box, width, height = _true_box(key, due)
+        found = read_box(answer) if isinstance(answer, str) else answer
+        if found is None and isinstance(answer, str):
             unread.append(key)
-        pixels = to_pixels(found or (0.0, 0.0, 0.0, 0.0), convention, width, height)
+        elif not _numbers(found, 4):
+            raise ValueError(f"predictions must be texts or four numbers, {key!r} had {answer!r}")
+        pixels = to_pixels((0.0, 0.0, 0.0, 0.0) if found is None else found, convention, width, height)
         values[key] = float(found is not None and overlap(pixels, box) >= threshold)
     return Score(f"grounding (IoU {threshold}, {convention})", values, tuple(unread))
+
+
+def _true_box(key: Any, due: Any) -> tuple[Sequence[float], float, float]:
+    whole = isinstance(due, (list, tuple)) and len(due) == 3 and _numbers(due[0], 4) and _numbers(due[1:], 2)
+    if not whole or not min(due[1:]) > 0:
+        raise ValueError(f"references must be (box, width, height) in pixels, {key!r} had {due!r}")
+    box, width, height = due
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise ValueError(f"true boxes must be x1, y1, x2, y2 with x1 < x2 and y1 < y2, {key!r} had {list(box)}")
+    return box, width, height
+
+
+def _numbers(values: Any, count: int) -> bool:
+    """Tell whether these are ``count`` finite numbers."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return False
+    return array.shape == (count,) and array.dtype.kind in "iuf" and bool(np.isfinite(array).all())

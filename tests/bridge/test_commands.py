@@ -20,8 +20,10 @@ from ddfm_theory.bridge import (
     load_experts,
     router_files,
 )
-from ddfm_theory.bridge.commands import ROUTERS, check_checkpoints, generate_text
+from ddfm_theory.bridge.commands import ROUTERS, check_checkpoints, features_of, generate_text
 from ddfm_theory.bridge.data import encode, read_items
+from ddfm_theory.bridge.journal import Journal
+from ddfm_theory.bridge.mme import COGNITION, PERCEPTION
 from ddfm_theory.bridge.result_files import score_files
 from ddfm_theory.bridge.router_files import open_router, save_router
 from ddfm_theory.partition import euclidean_kmeans, spherical_balanced_kmeans, two_stage_kmeans
@@ -94,6 +96,100 @@ def test_an_interrupted_check_goes_on_where_it_was(folders, text_data, tmp_path,
         assert abs(row["mean"] - whole.distance["all"][measure]["mean"]) <= bound
     with pytest.raises(ValueError, match="out must be of the same run"):
         check_checkpoints(paths, text_data, dense=folders / "llama_0", out=out)
+
+
+@pytest.fixture
+def journal(folders, text_data, tmp_path):
+    """Check two experts against a dense one into one file; the arguments may be changed."""
+    paths, out = [folders / "llama_0", folders / "llama_1"], tmp_path / "out.jsonl"
+
+    def run(**changed):
+        return check_checkpoints(paths, text_data, dense=folders / "llama_1", out=out, sample=2, **changed)
+
+    run()
+    return out, run
+
+
+def test_a_finished_check_run_again_has_one_of_each_line(journal):
+    out, run = journal
+    before = out.read_text().splitlines()
+    found = run()
+    assert found.items == 5
+    assert sorted(out.read_text().splitlines()) == sorted(before)
+
+
+@pytest.mark.parametrize("changed", [{"dtype": "bfloat16"}, {"dtype": torch.float64}, {"gate": 1}, {"router": "fixed"}])
+def test_rows_of_other_arguments_are_never_taken_up(journal, changed):
+    out, run = journal
+    before = out.read_text()
+    with pytest.raises(ValueError, match="out must be of the same run"):
+        run(**changed)
+    assert out.read_text() == before
+
+
+def test_rows_of_other_data_are_never_taken_up(journal, text_data):
+    _, run = journal
+    text_data.write_text(text_data.read_text().replace("w9", "w10"))
+    with pytest.raises(ValueError, match="out must be of the same run"):
+        run()
+
+
+@pytest.mark.parametrize("text", ["my notes", "{}\n", "[1, 2]\n", '{"kind": "item", "id": "0"}\n', "one\ntwo\n"])
+def test_a_file_of_something_else_is_left_as_it_is(journal, text):
+    out, run = journal
+    out.write_text(text)
+    with pytest.raises(ValueError, match="out must be a new file"):
+        run()
+    assert out.read_text() == text
+
+
+def test_a_journal_cut_in_its_first_line_begins_anew(journal):
+    out, run = journal
+    whole = out.read_text()
+    out.write_text(whole[:20])
+    run()
+    assert out.read_text() == whole
+
+
+def test_infinity_comes_back_from_a_journal(tmp_path):
+    Journal(tmp_path / "out.jsonl", {}).add({"id": "a", "kl": float("inf"), "tv": 0.5})
+    assert "null" in (tmp_path / "out.jsonl").read_text()
+    for _ in range(2):
+        assert Journal(tmp_path / "out.jsonl", {}).rows["a"] == {"id": "a", "kl": float("inf"), "tv": 0.5}
+
+
+def test_an_expert_that_is_none_is_refused_before_anything_is_measured(folders, text_data, tmp_path):
+    rows = [json.loads(line) for line in text_data.read_text().splitlines()]
+    write(text_data, rows[0])
+    text_data.write_text("\n".join(json.dumps(row | {"expert": 2}) for row in rows))
+    with pytest.raises(ValueError, match=r"expert of row '0' must be an index in 0..1, was 2"):
+        check_checkpoints([folders / "llama_0", folders / "llama_1"], text_data, out=tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_images_are_looked_at_in_blocks(image_data, clip, monkeypatch):
+    items = read_items(image_data)
+    apart = [features_of(items[:2], clip), features_of(items[2:], clip)]
+    monkeypatch.setattr("ddfm_theory.bridge.commands._LOOKED_AT", 2)
+    found, raw = features_of(items, clip), features_of(items, clip, raw=True)
+    assert torch.equal(found, torch.cat(apart))
+    assert torch.equal(found, raw / raw.norm(dim=1, keepdim=True))
+    assert not torch.equal(found, raw)
+
+
+def test_a_router_with_a_mean_looks_at_features_as_they_are(folders, image_data, clip, tmp_path):
+    """Raw features less their mean part; the normalized ones less it would all go one way."""
+    raw = features_of(read_items(image_data), clip, raw=True).numpy()
+    mean, out = raw.mean(axis=0), tmp_path / "out.jsonl"
+    centroids = np.stack([raw[0] - mean, raw[1] - mean])
+    np.save(tmp_path / "clustering_centroids.npy", centroids)
+    np.save(tmp_path / "clustering_global_mean.npy", mean)
+    paths = [folders / "llava_0", folders / "llava_1"]
+    check_checkpoints(paths, image_data, dense=paths[0], router=tmp_path, encoder=clip, sample=2, out=out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["cluster"] for row in rows if row["kind"] == "item"][:2] == [0, 1]
+    (made,) = generate_text(paths, ["w5"], router=tmp_path, encoder=clip, images=[tmp_path / "1.png"], max_new_tokens=1)
+    assert made["router"] == [0, 1]
 
 
 LINEAR = LinearRouter(np.eye(2, 6), [0.1, 0.0])
@@ -169,6 +265,12 @@ def test_check_of_multimodal_experts_routed_by_an_encoder(folders, image_data, c
         check_checkpoints(paths, image_data, router=router)
 
 
+def test_a_wrong_router_is_refused_before_experts_are_loaded(text_data, tmp_path):
+    for given, message in ("nope", "router must be a folder or one of"), (tmp_path, "place must hold clustering"):
+        with pytest.raises(ValueError, match=message):
+            check_checkpoints(["nowhere_0", "nowhere_1"], text_data, router=given)
+
+
 def test_text_is_generated_from_folders(folders, image_data, tmp_path):
     rows = generate_text([folders / "llama_0", folders / "llama_1"], ["w5 w6", "w7"], greedy=True, max_new_tokens=4)
     assert [row["prompt"] for row in rows] == ["w5 w6", "w7"]
@@ -178,6 +280,8 @@ def test_text_is_generated_from_folders(folders, image_data, tmp_path):
     place = ensemble.save_pretrained(tmp_path / "ensemble")
     shown = generate_text([place], ["w5"], images=[tmp_path / "0.png"], max_new_tokens=3, seed=1)
     assert isinstance(shown[0]["text"], str)
+    with pytest.raises(ValueError, match="images must be one a prompt, 2, were 1"):
+        generate_text([place], ["w5", "w6"], images=[tmp_path / "0.png"])
 
 
 def test_scores_of_result_files(tmp_path):
@@ -199,11 +303,90 @@ def test_scores_of_result_files(tmp_path):
         score_files("vqa", given * 2, tmp_path / "people.json", variant="official")
 
 
+def write(place, value):
+    place.write_text(json.dumps(value), encoding="utf-8")
+    return place
+
+
+ROWS = [{"question_id": 1, "answer": "dogs"}]
+PEOPLE = [{"question_id": 1, "answers": [{"answer": "dogs"}] * 10}]
+
+
+@pytest.mark.parametrize(("results", "annotations"), [
+    ([{"questionId": 1, "answer": "dogs", "annotation": ["x"]}], {"data": [{"questionId": 1, "answers": ["dogs"]}]}),
+    ([{"question_id": 1, "prompt": "what?", "text": "dogs"}], {"annotations": PEOPLE}),
+    (ROWS, [{"question_id": 1, "answers": "dogs"}]),
+    ([{"image": "a.png", "answer": "dogs", "annotation": ["cats", "Dogs"]}] * 2, None),
+])  # fmt: skip
+def test_public_formats_are_read(tmp_path, results, annotations):
+    given = [write(tmp_path / "results.json", results)]
+    file = None if annotations is None else write(tmp_path / "references.json", annotations)
+    for benchmark in ("anls", "exact"):
+        (row,) = score_files(benchmark, given, file)
+        assert (row["value"], row["n"]) == (1, len(results))
+
+
+def test_lines_end_at_newlines_alone(tmp_path):
+    text = "dogs\u2028and\x85cats"
+    (tmp_path / "r.jsonl").write_text(json.dumps({"question_id": 1, "answer": text}, ensure_ascii=False), "utf-8")
+    people = write(tmp_path / "p.json", [{"question_id": 1, "answers": [text]}])
+    assert score_files("exact", [tmp_path / "r.jsonl"], people)[0]["value"] == 1
+
+
+@pytest.mark.parametrize(("benchmark", "results", "annotations", "message"), [
+    ("vqa", [{"question_id": 1, "answer": None}], PEOPLE, "predictions must be texts"),
+    ("vqa", [{"question_id": [1], "answer": "a"}], PEOPLE, "question_id or questionId must be a number or a text"),
+    ("vqa", [{"question_id": 1}], PEOPLE, "rows must be objects with answer or text, row 0"),
+    ("vqa", ["a"], PEOPLE, "rows must be objects with question_id or questionId, answer or text, row 0"),
+    ("vqa", {"question_id": 1}, PEOPLE, "results must be a list of objects"),
+    ("vqa", ROWS, {"questions": []}, "annotations must be a list"),
+    ("vqa", ROWS, ["a"], "rows must be objects with question_id or questionId, answers, row 0"),
+    ("vqa", ROWS, [{"question_id": 1}], "rows must be objects with answers"),
+    ("vqa", ROWS, [{"question_id": 1, "answers": None}], "answers must be a list"),
+    ("vqa", ROWS, [{"question_id": 1, "answers": [{}]}], "rows must be objects with answer,"),
+    ("vqa", ROWS, [{"question_id": None, "answers": []}], "question_id or questionId must be"),
+    ("exact", ROWS, [{"question_id": 1, "answers": []}], "references must be a text or several"),
+    ("anls", ROWS, None, "rows must be objects with annotation"),
+    ("refcoco", [{"answer": "", "gt_bbox": [0, 0, 1, 1], "hw": None}], None, r"hw must be \[height, width\]"),
+    ("refcoco", [{"answer": "", "gt_bbox": [0, 0, 1], "hw": [1, 1]}], None, "references must be"),
+])  # fmt: skip
+def test_malformed_result_files_have_one_message(tmp_path, benchmark, results, annotations, message):
+    given = [write(tmp_path / "results.json", results)]
+    file = None if annotations is None else write(tmp_path / "references.json", annotations)
+    with pytest.raises(ValueError, match=message.rstrip(",")):
+        score_files(benchmark, given, file, variant="official", convention="pixels")
+
+
+def test_grounding_files_of_one_name_stay_apart(tmp_path):
+    row = {"answer": "[0, 0, 1, 1]", "gt_bbox": [0, 0, 1, 1], "hw": [1, 1]}
+    for cluster in ("0", "1"):
+        (tmp_path / cluster).mkdir()
+    given = [write(tmp_path / cluster / "refcoco.json", [row]) for cluster in ("0", "1")]
+    assert score_files("refcoco", given, convention="pixels")[0]["n"] == 2
+    with pytest.raises(ValueError, match="results must hold each id once"):
+        score_files("refcoco", given[:1] * 2, convention="pixels")
+
+
+def test_mme_lacking_a_category_is_refused(tmp_path):
+    for name in PERCEPTION + COGNITION:
+        said = "yes" if name in PERCEPTION else "maybe"
+        (tmp_path / f"{name}.txt").write_text(f"a.jpg\tone?\tYes\t{said}\na.jpg\ttwo?\tNo\tno\n")
+    rows = {row["name"]: row for row in score_files("mme", [tmp_path])}
+    assert list(rows) == [f"MME {name}{part}" for name in ("perception", "cognition") for part in ("", " acc", " acc+")]
+    assert [row["value"] for row in rows.values()] == [2000, 1000, 1000, 200, 200, 0]
+    assert [row["unread"] for row in rows.values()] == [0] * 3 + [len(COGNITION)] * 3
+    (tmp_path / "OCR.txt").write_text("")
+    with pytest.raises(ValueError, match=r"questions must cover .* lacked \['OCR'\]"):
+        score_files("mme", [tmp_path])
+
+
 def test_mme_files_are_scored(tmp_path):
     for name in ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning"):
         (tmp_path / f"{name}.txt").write_text("a.jpg\tone?\tYes\tyes\na.jpg\ttwo?\tNo\tyes\n")
-    (row,) = score_files("mme", [tmp_path])
+    row, acc, plus = score_files("mme", [tmp_path])
     assert (row["name"], row["value"], row["n"]) == ("MME cognition", 200, 4)
+    assert (acc["value"], acc["low"], acc["high"]) == (200, 200, 200)
+    assert (plus["value"], plus["low"], plus["high"]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

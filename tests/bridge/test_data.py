@@ -43,9 +43,18 @@ def test_rows_without_images(data, folders):
     assert prompts.pixel_values is None
 
 
+def test_a_line_ends_at_a_newline_alone(tmp_path):
+    row = {"prompt": "one\u2028two", "answer": "three\x85"}
+    (tmp_path / "d.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n\n", encoding="utf-8")
+    (item,) = read_items(tmp_path / "d.jsonl")
+    assert (item.prompt, item.answer) == (row["prompt"], row["answer"])
+
+
 @pytest.mark.parametrize(("change", "message"), [
     ({"id": "a0"}, "'a0' of line 2 stood before"),
     ({"image": "none.png"}, "image of line 2 of .* must be there"),
+    ({"answer": None}, "prompt and answer of line 2 of .* must be texts, were 'w5 w6 w5 w6 ' and None"),
+    ({"prompt": 3}, "prompt and answer of line 2 of .* must be texts"),
     ({"answer": None, "prompt": None}, None),
 ])  # fmt: skip
 def test_rows_are_refused_and_never_dropped(change, message, data):
@@ -58,7 +67,7 @@ def test_rows_are_refused_and_never_dropped(change, message, data):
 
 
 def test_other_refusals(data, folders, tmp_path):
-    with pytest.raises(ValueError, match="file of JSON lines"):
+    with pytest.raises(ValueError, match=r"data must be a file, .* was none"):
         read_items(tmp_path / "nothing.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ValueError, match="held none"):

@@ -194,6 +194,12 @@ def test_damaged_ensembles_are_refused(build, tmp_path):
     (place / "config.json").write_text(json.dumps({**config, "version": 7}))
     with pytest.raises(ValueError, match=r"version of .* must be 1, was 7"):
         Ensemble.from_pretrained(place)
+    (place / "config.json").write_text(json.dumps({**config, "experts": 3}))
+    with pytest.raises(ValueError, match="must name the folders of its experts, had 3"):
+        Ensemble.from_pretrained(place)
+    (place / "config.json").write_text("[]")
+    with pytest.raises(ValueError, match="must be the folder of an ensemble"):
+        Ensemble.from_pretrained(place)
     (place / "config.json").write_text(json.dumps(config))
     (place / "expert_2" / "model.safetensors").write_bytes(b"")
     assert "expert_2" in diagnose(place).problems[0]

@@ -125,6 +125,22 @@ def test_a_velocity_is_the_law_minus_the_mask(make_expert, make_prompts):
     assert torch.equal(next_token_law(velocity), law)
 
 
+@pytest.mark.parametrize("cache", ["dynamic", "static"])
+def test_learned_positions_end_with_a_message(cache):
+    """Past the last one a lookup would fail, on a GPU with the whole process; rotary ones have no end."""
+    from bridge.tiny_models import gpt2, llama
+
+    expert = CheckpointExpert(gpt2(), cache=cache)
+    assert expert.context == 64
+    prefix = expert.prefill(Prompts([[5] * 62, [6] * 3]))
+    prefix.step(torch.tensor([7, 8]))
+    prefix.step(torch.tensor([7, 8]))
+    for longer in (lambda: prefix.step(torch.tensor([9, 9])), lambda: expert.prefill(Prompts([[5] * 65]))):
+        with pytest.raises(ValueError, match="prompt and text must be at most 64 tokens for expert, were 65"):
+            longer()
+    assert CheckpointExpert(llama(), cache=cache).prefill(Prompts([[5] * 130])).log_law.isfinite().all()
+
+
 def test_refusals_name_what_is_wrong(make_expert, make_prompts):
     language, sees = make_expert("llama"), make_expert("llava")
     shown = make_prompts("llava")

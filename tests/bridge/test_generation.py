@@ -182,6 +182,7 @@ def test_multimodal_generation_in_a_ragged_batch(kind, make_expert, make_prompts
 @pytest.mark.parametrize(("options", "message"), [
     ({"max_new_tokens": 0}, "max_new_tokens"),
     ({"temperature": 0.0}, "temperature must be positive"),
+    ({"seed": -1}, "seed must be an integer at least 0, was -1"),
     ({"top_p": 0.0}, "mass of a nucleus"),
     ({"route": "twice"}, "route must be"),
     ({"skip_below": 1.0}, r"skip_below must be a mass in \[0, 1\)"),

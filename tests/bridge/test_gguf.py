@@ -42,7 +42,7 @@ def permuted(weight, heads):
     return weight[rows]
 
 
-def llama_file(path, model, kind=0):
+def llama_file(path, model, kind=0, changed=()):
     config = model.config
     meta = {
         "general.architecture": "llama", "llama.embedding_length": 32, "llama.feed_forward_length": 48,
@@ -50,6 +50,7 @@ def llama_file(path, model, kind=0):
         "llama.context_length": 128, "llama.attention.layer_norm_rms_epsilon": float(config.rms_norm_eps),
         "llama.rope.freq_base": 10000.0, "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2,
     }  # fmt: skip
+    meta = {key: v for key, v in (meta | dict(changed)).items() if v is not None}
     names = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
              "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
              "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
@@ -75,6 +76,25 @@ def test_a_file_gives_back_the_model_that_it_was_written_from(tmp_path):
     expert = load_expert(llama_file(tmp_path / "a.gguf", model))
     assert torch.equal(expert.prefill(prompts).log_law, CheckpointExpert(model).prefill(prompts).log_law)
     assert expert.tokenizer is None
+
+
+@pytest.mark.parametrize(("key", "to", "message"), [
+    ("llama.block_count", None, r"must hold token_embd.weight and .* lacked \['llama.block_count'\]"),
+    ("llama.attention.layer_norm_rms_epsilon", None, "lacked"),
+    ("llama.feed_forward_length", "wide", "lacked"),
+    ("llama.attention.head_count", 0, "lacked"),
+    ("llama.block_count", 2**31, r"sizes that fit its tensors, .* blocks 2147483648, held width 32, .* blocks 2"),
+    ("llama.embedding_length", 64, "sizes that fit its tensors, named width 64"),
+    ("llama.feed_forward_length", 2**31, "sizes that fit its tensors"),
+    ("llama.attention.head_count", 5, "sizes that fit its tensors"),
+    ("llama.attention.head_count_kv", 3, "sizes that fit its tensors"),
+    ("llama.attention.head_count_kv", 4, "tensors of the sizes that its metadata names"),
+])  # fmt: skip
+def test_metadata_that_does_not_fit_is_refused_before_a_model_is_built(key, to, message, tmp_path):
+    from bridge.tiny_models import llama
+
+    with pytest.raises(ValueError, match=message):
+        load_expert(llama_file(tmp_path / "a.gguf", llama(3), changed={key: to}))
 
 
 def test_half_precision_and_conversion_to_a_folder(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from ddfm_theory.bridge import diagnose, load_expert, load_experts
 from ddfm_theory.bridge.doctor import main
 from ddfm_theory.bridge.folders import safetensors_header
-from ddfm_theory.bridge.loading import check_alike, check_image_matters
+from ddfm_theory.bridge.loading import check_alike, check_image_matters, load_encoder
 
 
 @pytest.fixture
@@ -105,6 +105,90 @@ def test_wrong_folders_get_their_message(tmp_path, copy):
         load_expert(folder)
 
 
+@pytest.mark.parametrize(("file", "text", "part"), [
+    ("tokenizer.json", '{"version": "1.0", "model": {"type": "Nothing"}}', "tokenizer"),
+    ("preprocessor_config.json", '{"image_processor_type": "Nothing"}', "image processor"),
+    ("config.json", {"image_seq_length": "four"}, "model"),
+    ("config.json", {"model_type": "nothing"}, "model"),
+])  # fmt: skip
+def test_what_a_library_raises_is_one_message(file, text, part, copy):
+    """Transformers and Tokenizers raise classes of their own, some of them Exception itself."""
+    folder = copy("internvl_0")
+    if isinstance(text, dict):
+        text = json.dumps({**json.loads((folder / file).read_text()), **text})
+    (folder / file).write_text(text)
+    with pytest.raises(ValueError, match=f"path must be a loadable checkpoint, the {part} of .* was not: "):
+        load_expert(folder)
+
+
+@pytest.mark.parametrize(("file", "text", "message"), [
+    ("tokenizer.json", "{", "tokenizer.json must be JSON"),
+    ("tokenizer_config.json", "[]", "tokenizer_config.json must be a JSON object, was list"),
+    ("config.json", {"text_config": True}, "text_config in config.json of .* must be a JSON object"),
+    ("config.json", {"vocab_size": "many"}, "vocab_size in config.json of .* must be a whole number, was 'many'"),
+    ("config.json", {"image_token_id": [1]}, r"image token in config.json of .* must be a whole number, was \[1\]"),
+    ("config.json", {"model_type": {}}, "must name its model_type"),
+    ("config.json", {"format": "ddfm-ensemble", "experts": 3}, "must name at least one expert, named 3"),
+    ("model.safetensors.index.json", '{"weight_map": [1]}', "must be a JSON index with a weight_map"),
+    ("model.safetensors.index.json", '{"weight_map": {"a": 3}}', "must be a JSON index with a weight_map: it must"),
+])  # fmt: skip
+def test_malformed_json_is_diagnosed(file, text, message, copy):
+    folder = copy()
+    if isinstance(text, dict):
+        text = json.dumps({**json.loads((folder / file).read_text()), **text})
+    (folder / file).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_expert(folder)
+    assert main([str(folder)]) == 1
+
+
+@pytest.mark.parametrize("entry", [
+    3, {}, {"dtype": "F32", "shape": 3, "data_offsets": [0, 16]}, {"shape": [4], "data_offsets": [0, 16]},
+    {"dtype": [], "shape": [4], "data_offsets": [0, 16]}, {"dtype": "F32", "shape": [4], "data_offsets": [0]},
+    {"dtype": "F32", "shape": [4], "data_offsets": ["0", 16]}, {"dtype": "F32", "data_offsets": [0, 16]},
+    {"dtype": "F32", "shape": [-4], "data_offsets": [32, 16]},
+])  # fmt: skip
+def test_a_malformed_header_is_diagnosed(entry, copy):
+    folder, header = copy(), json.dumps({"a": entry}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+    assert ["header could not be read" in problem for problem in diagnose(folder).problems] == [True]
+
+
+@pytest.mark.parametrize("name", ["no_such_name", "no/such/name/at/all", "no such name"])
+def test_a_name_that_is_neither_folder_nor_cached_is_refused(name):
+    with pytest.raises(ValueError, match=f"a folder, or a name in the local cache, {name} is neither"):
+        load_expert(name)
+
+
+@pytest.mark.parametrize("device", ["meta7", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device, folders):
+    with pytest.raises(ValueError, match=f"device must be one of this machine .*, {device} was not"):
+        load_expert(folders / "llama_0", device=device)
+
+
+def test_encoders_that_see_nothing_or_lack_weights_are_refused(folders, copy, tmp_path):
+    from safetensors.torch import load_file, save_file
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    with pytest.raises(ValueError, match=r"encoder must be a checkpoint of square images, .* is a llama"):
+        load_encoder(folders / "llama_0")
+    with pytest.raises(ValueError, match=r"the encoder of .* was not"):
+        load_encoder(tmp_path)
+    with pytest.raises(ValueError, match="encoder must be a folder, or a name in the local cache"):
+        load_encoder("no_such_encoder")
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4
+    )
+    CLIPVisionModel(config).save_pretrained(tmp_path / "clip")
+    assert load_encoder(tmp_path / "clip").dtype == torch.float32
+    file = tmp_path / "clip" / "model.safetensors"
+    tensors = load_file(file)
+    first = sorted(tensors)[0]
+    save_file({name: value for name, value in tensors.items() if name != first}, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="must fit their configuration, lacked"):
+        load_encoder(tmp_path / "clip")
+
+
 def test_weights_that_do_not_fit_are_refused(copy):
     from safetensors.torch import load_file, save_file
 
@@ -156,6 +240,20 @@ def test_experts_of_unlike_tokens_are_refused(folders, copy, make_expert, tmp_pa
         check_alike([])
     with pytest.raises(ValueError, match="device"):
         load_experts([folders / "llama_0"], device=["cpu", "cpu"])
+
+
+def test_experts_that_read_images_unlike_are_refused(folders, copy):
+    """One picture is prepared once, as expert 0 has it: another's law would be given another condition in silence."""
+    said = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 8}, "crop_size": 8}
+    paths = [copy("llava_0"), copy("llava_1")]
+    for path, more in zip(paths, ({}, {"image_std": [0.26862954, 0.26130258, 0.27577711]}), strict=True):
+        (path / "preprocessor_config.json").write_text(json.dumps(said | more))
+    assert len(load_experts(paths)) == 2
+    (paths[1] / "preprocessor_config.json").write_text(json.dumps(said | {"image_mean": [0.5] * 3}))
+    with pytest.raises(ValueError, match=r"one way, expert 1 differs from expert 0 in image_mean: \[0.5, 0.5, 0.5\]"):
+        load_experts(paths)
+    with pytest.raises(ValueError, match=r"in image_size: \[8, 8\] against \[16, 16\]"):
+        load_experts([folders / "internvl_0", folders / "llava_0"])
 
 
 def test_an_image_that_changes_nothing_is_refused(make_prompts):

@@ -147,6 +147,33 @@ def test_the_papers_own_files_are_read(tmp_path):
     np.save(tmp_path / "clustering_fine_to_coarse_mapping.npy", np.array([{"a": 1}]), allow_pickle=True)
     with pytest.raises(ValueError, match="plain NumPy array"):
         read_paper_router(tmp_path)
+    np.save(tmp_path / "clustering_fine_to_coarse_mapping.npy", np.array(["0", "1"]))
+    with pytest.raises(ValueError, match=r"mapping.npy must hold numbers, held <U1"):
+        read_paper_router(tmp_path)
+
+
+def test_the_papers_mean_is_taken_before_features_are_normalized(tmp_path):
+    """Far from the origin every raw feature is nearest to one centroid; about their mean they part."""
+    features = 10 * np.ones(5) + np.vstack([CENTROIDS, -CENTROIDS[:1], CENTROIDS[::-1]])
+    mean = (10 * np.ones(5)).astype(np.float32)
+    np.save(tmp_path / "clustering_centroids.npy", CENTROIDS)
+    plain = read_paper_router(tmp_path)
+    np.save(tmp_path / "clustering_global_mean.npy", mean)
+    centred = read_paper_router(tmp_path)
+    assert (plain.raw, centred.raw, BayesFilter(centred).raw) == (False, True, True)
+    moved = torch.tensor(features) - torch.tensor(mean).double()
+    assert centred.prior(torch.tensor(features), 7).equal(plain.prior(moved, 7))
+    assert centred.prior(torch.tensor(features), 7).argmax(0)[:3].tolist() == [0, 1, 2]
+    assert not centred.prior(torch.tensor(features), 7).equal(plain.prior(torch.tensor(features), 7))
+    (tmp_path / "saved").mkdir()
+    save_router(centred, tmp_path / "saved")
+    assert load_router(tmp_path / "saved").prior(torch.tensor(features), 7).equal(centred.prior(moved + 10, 7))
+    assert Product([centred, FixedPrior.uniform(3)]).raw
+    with pytest.raises(ValueError, match="features of one length"):
+        Product([centred, LinearRouter(CENTROIDS)])
+    np.save(tmp_path / "clustering_global_mean.npy", mean[:4])
+    with pytest.raises(ValueError, match=r"mean must have shape \(5,\), was \(4,\)"):
+        read_paper_router(tmp_path)
 
 
 def test_a_damaged_router_folder_is_refused(tmp_path):
@@ -159,6 +186,17 @@ def test_a_damaged_router_folder_is_refused(tmp_path):
         load_router(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({**tree, "tensors": ["weights"]}))
     with pytest.raises(ValueError, match="must hold 'weights'"):
+        load_router(tmp_path)
+    for damage in [], {**tree, "settings": {"heat": 1}}, {**tree, "tensors": []}, {**tree, "parts": 3}:
+        (tmp_path / "config.json").write_text(json.dumps(damage))
+        with pytest.raises(ValueError, match="must hold a router's kind, settings, tensors, parts"):
+            load_router(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="router's folder that can be read"):
+        load_router(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    (tmp_path / "router.safetensors").write_bytes(b"short")
+    with pytest.raises(ValueError, match="router's folder that can be read"):
         load_router(tmp_path)
 
     class Own(Router):

@@ -15,14 +15,14 @@ from ddfm_theory.bridge.scores import (
     read_box,
     to_pixels,
 )
-from ddfm_theory.bridge.vqa import normalize, strip_punctuation, vqa_accuracy
+from ddfm_theory.bridge.vqa import VARIANTS, normalize, normalize_m4c, vqa_accuracy
 
 TEN = ["2 dogs"] * 2 + ["dog"] * 8
 
 
 def test_vqa_two_of_ten_is_six_tenths():
     """Leave one out: eight times 2/3 and twice 1/3, over ten."""
-    for variant in ("official", "normalized"):
+    for variant in ("official", "normalized", "m4c"):
         assert vqa_accuracy({1: "2 dogs"}, {1: TEN}, variant=variant).value == near(0.6, 32)
     assert vqa_accuracy({1: "2 dogs"}, {1: TEN}, variant="min3").value == near(2 / 3, 32)
 
@@ -43,21 +43,53 @@ def test_vqa_by_the_number_of_matches(matches, value):
     ("dont know", "don't know"),
     ("none", "0"),
     ("yes ?", "yes "[:3]),
+    ("yes!", "yes"),
+    ("Two!", "2"),
+    ("t-shirt {red}", "t shirt red"),
+    ("I don't know", "i don't know"),
+    ("the girl's", "girl's"),
+    ("2:50 pm", "2:50 pm"),
+    ("couldn'tve, couldnt've", "couldn't've couldn't've"),
+    ("yall'd've 'ows'at", "y'all'd've 'ow's'at"),
+    ("U.S.A. 3.5.", "usa 3.5"),
+    ("a", ""),
 ])  # fmt: skip
 def test_vqa_normalization(text, normal):
     assert normalize(text) == normal
 
 
-def test_vqa_variants_differ_where_the_published_script_leaves_answers_alone():
-    """People wrote 'Two': the script lowers and maps the prediction alone, so it scores zero; normalized scores one."""
-    people = ["Two"] * 9 + ["three"]
-    assert vqa_accuracy({1: "two"}, {1: people}, variant="official").value == 0
-    assert vqa_accuracy({1: "two"}, {1: people}, variant="normalized").value == 1
-    assert strip_punctuation("Two!") == "Two!"
+def test_vqa_variants_differ_where_people_agree():
+    """The published script compares as it is what all wrote alike: a text in the image is read to the letter."""
+    people = ["the Two!"] * 10
+    for text, official in ("the Two!", 1), (" the Two!\n", 1), ("2", 0), ("The two", 0):
+        assert vqa_accuracy({1: text}, {1: people}, variant="official").value == official
+        assert vqa_accuracy({1: text}, {1: people}, variant="normalized").value == 1
+    people = ["the Two!"] * 9 + ["three"]
+    for variant in VARIANTS:
+        assert vqa_accuracy({1: "2."}, {1: people}, variant=variant).value == 1
     with pytest.raises(ValueError, match="variant must be one of"):
         vqa_accuracy({1: "a"}, {1: TEN}, variant="best")
-    with pytest.raises(ValueError, match="several answers"):
-        vqa_accuracy({1: "a"}, {1: "dog"}, variant="min3")
+
+
+@pytest.mark.parametrize(("text", "normalized", "m4c"), [
+    ("red,white", "red white", "redwhite"),
+    ("why?not", "why not", "whynot"),
+    ("girl's", "girl's", "girl 's"),
+    ("10,000 km-run", "10000 kmrun", "10000 km run"),
+])  # fmt: skip
+def test_m4c_takes_commas_and_question_marks_first(text, normalized, m4c):
+    assert (normalize(text), normalize_m4c(text)) == (normalized, m4c)
+    people = [m4c] * 6 + ["other"] * 4
+    assert vqa_accuracy({1: text}, {1: people}, variant="m4c").value == 1
+    assert vqa_accuracy({1: text}, {1: people}, variant="normalized").value == 0
+
+
+@pytest.mark.parametrize(("variant", "answers"), [
+    ("min3", "dog"), ("min3", ["dog"] * 2), ("official", ["dog"] * 3), ("m4c", []), ("official", [1, 2, 3, 4])
+])  # fmt: skip
+def test_vqa_refuses_answers_of_which_none_could_score_one(variant, answers):
+    with pytest.raises(ValueError, match="references must be"):
+        vqa_accuracy({1: "dog"}, {1: answers}, variant=variant)
 
 
 def pair(category, image, answers, truths=("yes", "no")):
@@ -71,11 +103,13 @@ def test_mme_by_hand():
     assert run.accuracy["existence"] == near(100 * 4 / 6, 8)
     assert run.accuracy_plus["existence"] == near(100 / 3, 8)
     assert run.total(["existence"]) == near(100, 16)
-    assert run.unread == 1
+    assert run.unread == {"existence": 1}
     with pytest.raises(ValueError, match="lacked"):
         _ = run.perception
-    low, high = run.interval(["existence"], resamples=400)
-    assert low <= 100 <= high
+    for parts, due in (("acc", "acc+"), 100), (("acc",), 200 / 3), (("acc+",), 100 / 3):
+        assert run.total(["existence"], parts) == near(due, 16)
+        low, high = run.interval(["existence"], resamples=400, parts=parts)
+        assert 0 <= low < due < high <= 100 * len(parts)
 
 
 def test_mme_adds_perception_and_cognition_apart():
@@ -116,8 +150,14 @@ def test_mme_files_of_several_clusters_are_one_run(tmp_path):
         (tmp_path / cluster / "count.txt").write_text(f"{image}\tone?\tYes\tyes\n{image}\ttwo?\tNo\tyes\n")
     run = mme(read_mme(tmp_path / "cluster0", tmp_path / "cluster1"))
     assert (run.accuracy["count"], run.accuracy_plus["count"]) == (50, 0)
+    whole = "a\tone?\tYes\tyes\u2028indeed\n\nb\tone?\tNo\tno\na\ttwo?\tNo\tno\nb\ttwo?\tNo\tno\n\n"
+    (tmp_path / "cluster0" / "count.txt").write_text(whole, encoding="utf-8")
+    assert mme(read_mme(tmp_path / "cluster0")).accuracy_plus["count"] == 100
     (tmp_path / "cluster0" / "count.txt").write_text("a\tb\tc\n")
     with pytest.raises(ValueError, match=r"line 1 of .* had 3 parts"):
+        read_mme(tmp_path / "cluster0")
+    (tmp_path / "cluster0" / "count.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"must be UTF-8 text, .*count.txt was not"):
         read_mme(tmp_path / "cluster0")
 
 
@@ -148,8 +188,24 @@ def test_grounding_counts_unread_answers_as_wrong():
     assert score.values == {0: 1, 1: 1, 2: 0, 3: 0}
     assert score.unread == (3,)
     assert read_box("<box>[[ 0.25, 1, 2.5 ,3]]</box>") == (0.25, 1, 2.5, 3)
+    assert read_box("[.25,1.,2.5e-1, -3]") == (0.25, 1, 0.25, -3)
     assert read_box("[1, 2, 3]") is None
     assert grounding({0: (0, 0, 0.5, 1)}, {0: references[0]}, convention="unit").value == 1
+
+
+@pytest.mark.parametrize(("answer", "due", "message"), [
+    (None, ((0, 0, 1, 1), 2, 2), "predictions must be texts or four numbers"),
+    ((0, 0, 1), ((0, 0, 1, 1), 2, 2), "predictions must be texts or four numbers"),
+    ("", ((80, 80, 20, 20), 200, 200), "true boxes must be x1, y1, x2, y2"),
+    ("", ((0, 0, float("nan"), 1), 2, 2), "references must be"),
+    ("", ((0, 0, 1), 2, 2), "references must be"),
+    ("", ("0011", 2, 2), "references must be"),
+    ("", ((0, 0, 1, 1), 0, 2), "references must be"),
+    ("", (0, 0, 1, 1), "references must be"),
+])  # fmt: skip
+def test_grounding_refuses_what_is_no_box(answer, due, message):
+    with pytest.raises(ValueError, match=message):
+        grounding({1: answer}, {1: due}, convention="pixels")
 
 
 def test_edit_distance_and_anls_by_hand():
@@ -160,7 +216,10 @@ def test_edit_distance_and_anls_by_hand():
         assert edit_distance(a, b) == edit_distance(b, a) <= edit_distance(a, c) + edit_distance(c, b)
     assert anls({1: "kitten"}, {1: ["sitting"]}).value == near(1 - 3 / 7, 8)
     assert anls({1: "ab"}, {1: ["cd", "Ab "]}).value == 1
-    assert anls({1: "ab"}, {1: "ac"}).value == 0  # NL is 1/2, which is not below the threshold
+    for strict in (False, True):  # NL is 1/2: kept by every public evaluator, not below the threshold by the formula
+        assert anls({1: "12"}, {1: "13"}, strict=strict).value == 0.5 * (not strict)
+        assert anls({1: "abc"}, {1: "ade"}, strict=strict).value == 0
+        assert anls({1: "abc"}, {1: "abd"}, strict=strict).value == near(2 / 3, 8)
     assert anls({1: ""}, {1: ""}).value == 1
 
 
@@ -168,6 +227,8 @@ def test_ids_are_never_dropped():
     assert exact_match([(1, " Paris"), (2, "x")], {1: ["paris", "lutece"], 2: "y"}).values == {1: 1, 2: 0}
     with pytest.raises(ValueError, match="lacked 1, first 2"):
         exact_match({1: "a"}, {1: "a", 2: "b"})
+    with pytest.raises(ValueError, match="lacked 1, first 1, but held '1', which is none"):
+        exact_match({"1": "a"}, {1: "a"})
     with pytest.raises(ValueError, match="1 others, first 3"):
         exact_match({1: "a", 3: "c"}, {1: "a"})
     with pytest.raises(ValueError, match="predictions must hold each id once, held 1 twice"):
@@ -176,6 +237,10 @@ def test_ids_are_never_dropped():
         exact_match({1: "a"}, [(1, "a"), (1, "a")])
     with pytest.raises(ValueError, match="at least one item"):
         exact_match({}, {})
+    for text, due in (None, "a"), (3, "a"), ("a", None), ("a", []), ("a", [1]):
+        for measure in (exact_match, anls):
+            with pytest.raises(ValueError, match=r"must be (texts|a text or several), 1 had"):
+                measure({1: text}, {1: due})
 
 
 def test_bootstrap_covers_the_mean_and_is_repeatable():
