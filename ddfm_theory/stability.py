@@ -106,7 +106,7 @@ def _mixture_bound(distance: Callable[..., Array], *given: Any) -> Array:
     laws = shaped(asarray(given[2], "laws"), "laws", (None, None), "(K, d)")
     shapes = [tuple(laws.shape[:1])] * 2 + [tuple(laws.shape)] * 2
     r, r_hat, p, p_hat = (
-        beside(values, laws, name, shape, f"{shape}, as laws")
+        nonnegative(beside(values, laws, name, shape, f"{shape}, as laws"), name)
         for values, name, shape in zip(given, names, shapes, strict=True)
     )
     return distance(r, r_hat, *names[:2]) + total(r * distance(p, p_hat, *names[2:]))
@@ -136,7 +136,8 @@ def _steps(prefix_probability: Any, laws: Any, laws_hat: Any) -> list[tuple[Arra
         p, q = alike(over_tokens(asarray(pair[0], "laws"), "laws"), pair[1], ("laws", "laws_hat"))
         shaped(p, "laws", tuple(p.shape[-1:]) * (t + 1), "(V,) * t + (V,) at step t")
         shape = tuple(p.shape[:-1])
-        out.append((beside(weight, p, "prefix_probability", shape, f"{shape} at step {t}"), p, q))
+        weight = beside(weight, p, "prefix_probability", shape, f"{shape} at step {t}")
+        out.append((nonnegative(weight, "prefix_probability"), p, q))
     return out
 
 

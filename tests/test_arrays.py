@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ddfm_theory import arrays
 from ddfm_theory.arrays import Log, Rounded, Symbol, asarray, cast, full, gamma, log, pmf, ratio, to_sympy, total
 from ddfm_theory.decentralization import top_k_gate
-from ddfm_theory.objectives import cross_entropy, generalized_kl
+from ddfm_theory.objectives import cross_entropy, entropy, generalized_kl
 from ddfm_theory.sampling import sample_categorical
 from ddfm_theory.sharpening import greedy, nucleus
 from ddfm_theory.stability import kl_divergence, total_variation
@@ -119,9 +119,12 @@ def test_transcendental_parts_are_free_variables():
     assert to_sympy(arrays.from_sympy(sp.Function("kappa")(t))) == sp.Function("kappa")(t)
 
 
-@pytest.mark.parametrize("bad", [sp.Float(0.5), sp.oo, sp.nan, sp.cos(sp.Float(0.5) * sp.Symbol("t"))])
+NOTHING = sp.Add(sp.Symbol("a"), -sp.Symbol("a"), evaluate=False)
+
+
+@pytest.mark.parametrize("bad", [sp.Float(0.5), sp.oo, sp.nan, sp.cos(sp.Float(0.5) * sp.Symbol("t")), 1 / NOTHING])
 def test_floats_and_infinities_do_not_become_symbols(bad):
-    with pytest.raises(ValueError, match="exact"):
+    with pytest.raises(ValueError, match=r"exact|finite"):
         arrays.from_sympy(bad)
 
 
@@ -147,6 +150,27 @@ def test_logarithms_of_symbols():
     assert Log.of(X * Y / 2) == Log.of(X) + Log.of(Y) - Log.of(2)
     assert Log.of(X + Y) != Log.of(X) + Log.of(Y)
     assert X * Log.of(Y) - Log.of(Y) * X == Log({})
+
+
+@given(st.lists(st.integers(1, 20), min_size=3, max_size=3))
+def test_entropies_of_symbols_are_real_where_their_variables_are_a_pmf(counts):
+    """SymPy gets log(1 - a - b) for log |a + b - 1|, and an absolute value where the sign is open, as of a - b."""
+    a, b = sp.symbols("a b")
+    p = [sp.Rational(count, sum(counts)) for count in counts]
+    at = {a: p[0], b: p[1]}
+    found = to_sympy(entropy([a, b, 1 - a - b])).subs(at)
+    assert sp.simplify(found + sum(x * sp.log(x) for x in p)) == 0
+    difference = to_sympy(Log.of(arrays.from_sympy(a - b)))
+    assert difference == sp.log(sp.Abs(a - b))
+    assert difference.subs(at).is_real or p[0] == p[1]
+
+
+def test_sympy_prints_symbols_and_logarithms():
+    """Its printers look for a method by the class's name, and find one of their own for a class called Symbol."""
+    half = asarray([1, 1], "p") / 2
+    assert (sp.latex(X / Y), sp.sstr(X / Y), sp.pretty(X)) == (r"\frac{x}{y}", "x/y", "x")
+    assert sp.latex(entropy(half)) == r"\log{\left(2 \right)}"
+    assert entropy(half)._repr_latex_() == r"$\log{\left(2 \right)}$"
 
 
 def test_log_refuses_what_is_not_positive():
@@ -254,6 +278,12 @@ def test_pmf_refuses(bad, words):
         pmf(bad, "target")
 
 
+@pytest.mark.parametrize("axis", [1, -2])
+def test_pmf_refuses_an_axis_that_is_not_there(axis):
+    with pytest.raises(ValueError, match=rf"target must have an axis {axis} of probabilities, was of shape \(2,\)"):
+        pmf([0.5, 0.5], "target", axis=axis)
+
+
 def test_doors_take_what_people_write():
     for values in ([0.25, 0.75], np.array([0.25, 0.75], dtype=np.float32), torch.tensor([0.25, 0.75])):
         assert arrays.system_of(pmf(values, "p")).startswith("float")
@@ -285,6 +315,11 @@ def test_table_of_needs_is_true(name):
     }
     with pytest.raises(ValueError, match=rf"{name} must have {arrays.NEEDS[name]}"):
         NEEDING[name](lacking[arrays.NEEDS[name]])
+    if arrays.NEEDS[name] == "order":  # as a person writes them, no array yet
+        a = sp.Symbol("a")
+        for written in ([a, 1 - a], np.array([a, 1 - a])):
+            with pytest.raises(ValueError, match="must have order"):
+                NEEDING[name](written)
     assert set(NEEDING) == set(arrays.NEEDS)
 
 

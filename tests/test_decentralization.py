@@ -356,6 +356,15 @@ REFUSED = {
     "scheduler must be a Scheduler": lambda: marginal_path(MASKED, None, 0.5),
     "was of type NoneType": lambda: Decentralization([1.0], [None]),
     "laws must be one a step": lambda: next_token_loss(np.array([0.5, 0.5]), []),
+    "p must sum to one, summed to 1.1": lambda: entropy([0.5, 0.6]),
+    "p must sum to one, summed to 2.0": lambda: cross_entropy([1.0, 1.0], [0.5, 0.5]),
+    "p must be a pmf, was empty": lambda: entropy([]),
+    "joint must sum to one, summed to 4.0": lambda: mutual_information(np.ones((2, 2))),
+    "target must sum to one, summed to 2.0": lambda: reveal_entropy([1.0, 1.0], [0]),
+    "target must sum to one, summed to 0.5": lambda: next_token_loss([0.25, 0.25], [[0.5, 0.5]]),
+    "router must be nonnegative": lambda: mixture_tv_bound([-0.5, 1.5], [0.5, 0.5], np.eye(2), np.eye(2)),
+    "laws_hat must be nonnegative": lambda: mixture_tv_bound([0.5, 0.5], [0.5, 0.5], np.eye(2), -np.eye(2)),
+    "prefix_probability must be nonnegative": lambda: sequence_tv_bound([-1.0], [[0.5, 0.5]], [[0.25, 0.75]]),
     "infinite loss": lambda: next_token_loss(np.array([0.5, 0.5]), [np.array([1.0, 0.0])]),
 }
 

@@ -1,11 +1,14 @@
 """The ledger: every row, every kind of evidence, every control; and planted errors that must be named."""
 
+import importlib
+import inspect
 import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import flint
@@ -33,6 +36,7 @@ from ddfm_theory.ledger.formal import formal_evidence
 from ddfm_theory.ledger.rates import RATES
 from ddfm_theory.ledger.records import KINDS, Equation, Inequality
 from ddfm_theory.ledger.report import latex, markdown, summary
+from proofs.table import FUNCTIONS
 
 EVIDENCE = {
     "numeric": numeric_evidence,
@@ -194,6 +198,12 @@ PLANTED = {  # file, old, new, the claims that must be named
         "return held",
         ["C15"],
     ),
+    "the filter's path off by one": (
+        "decentralization.py",
+        "bayes_filter_update(columns[-1], token_likelihoods[:, t])",
+        "bayes_filter_update(columns[-1], token_likelihoods[:, t - 1])",
+        ["C10"],
+    ),
     "half forgotten": ("stability.py", "/ full((1,), 2, p)", "/ full((1,), 1, p)", ["C05"]),
 }
 
@@ -213,6 +223,25 @@ def test_a_formula_broken_by_hand_is_named(name, tmp_path):
     assert done.returncode == 1, done.stdout + done.stderr
     for claim in named:
         assert f"{claim} fails" in done.stdout or f"{claim} control" in done.stdout
+
+
+def codes(name):
+    """Return the code of a public function, of a property, or of all that a class defines."""
+    room, _, attributes = name.partition(".")
+    found = attrgetter(attributes)(importlib.import_module(f"ddfm_theory.{room}"))
+    parts = vars(found).values() if isinstance(found, type) else [getattr(found, "func", found)]
+    return {inspect.unwrap(part).__code__ for part in parts if inspect.isroutine(part)}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_functions_that_the_table_names_are_run_for_their_row(name):
+    ran, before = set(), sys.getprofile()
+    sys.setprofile(lambda frame, event, argument: ran.add(frame.f_code))
+    try:
+        verify(profile="quick", claims=[name])
+    finally:
+        sys.setprofile(before)
+    assert [function for function in FUNCTIONS[name] if not codes(function) & ran] == []
 
 
 def run(arguments, path=None):

@@ -116,6 +116,20 @@ def test_windowed_is_right_differentiable_at_kinks_and_left_at_one():
     assert (Windowed(1).kappa(Fraction(1, 3), 4) == flint.fmpq(1, 3)).all()
 
 
+@pytest.mark.parametrize("number", [np.int64(2), np.float32(1.5), np.float16(0.5), sp.Rational(3, 2), sp.Integer(3)])
+def test_an_exponent_may_be_anybody_s_number(number):
+    scheduler = Polynomial(number)
+    assert scheduler.exponent == number
+    assert type(scheduler.exponent) in (int, float, Fraction)
+    assert abs(scheduler.kappa(0.25, 1)[0] - 0.25 ** float(number)) <= gamma("float64", ROUNDINGS)
+
+
+@pytest.mark.parametrize("overlap", [torch.tensor(0.25), np.float32(0.25), 0.25, Fraction(1, 4)], ids=repr)
+def test_an_overlap_of_any_namespace_gives_the_same_formula(overlap):
+    assert Windowed(overlap).formula(T, 3) == Windowed(Fraction(1, 4)).formula(T, 3)
+    assert Windowed(overlap).inverse(0.5, 3).tolist() == Windowed(Fraction(1, 4)).inverse(0.5, 3).tolist()
+
+
 @given(st.data())
 def test_autoregression_reveals_one_position_a_step(data):
     length = data.draw(st.integers(1, 4))

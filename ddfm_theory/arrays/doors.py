@@ -136,8 +136,8 @@ def pmf(values: Any, name: str, axis: int | None = None) -> Array:
         ValueError: empty, negative or unnormalized.
     """
     array = values if _has_no_negative(values) else nonnegative(values, name)
-    if axis is not None and array.ndim == 0:
-        raise ValueError(f"{name} must have an axis of probabilities, was one number")
+    if axis is not None and not -array.ndim <= axis < array.ndim:
+        raise ValueError(f"{name} must have an axis {axis} of probabilities, was of shape {tuple(array.shape)}")
     size = math.prod(array.shape) if axis is None else array.shape[axis]
     if size == 0:
         raise ValueError(f"{name} must be a pmf, was empty (shape {tuple(array.shape)})")

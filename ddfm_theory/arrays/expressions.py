@@ -62,7 +62,10 @@ def _from_expression(expression: sympy.Expr) -> Any:
             total = total + part if expression.is_Add else total * part
         return total
     if expression.is_Pow and expression.exp.is_Integer:
-        return _from_expression(expression.base) ** int(expression.exp)
+        base, power = _from_expression(expression.base), int(expression.exp)
+        if power < 0 and base == 0:
+            raise ValueError(f"expression must be finite, was {expression}: its denominator is 0")
+        return base**power
     if expression.atoms(sympy.Float):
         raise ValueError(f"expression must be exact, was {expression}: write rationals, not floats")
     return _generator(expression)

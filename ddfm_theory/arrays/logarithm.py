@@ -127,16 +127,40 @@ class Log:
         return self if self.sign() >= 0 else -self
 
     def _sympy_(self) -> Any:
+        """Return what SymPy evaluates to the same number, |f| written as f or -f where the sign is known.
+
+        Known is that of small positive variables, as probabilities are: |a - 1| is 1 - a; |a - b| stays.
+        """
         import sympy
 
-        parts = (
-            (sympy.E if f is None else expression_of(f) if hasattr(f, "context") else to_sympy(f), c)
-            for f, c in self.terms.values()
-        )
-        return sympy.Add(*(to_sympy(coefficient) * sympy.log(factor) for factor, coefficient in parts))
+        return sympy.Add(*(to_sympy(c) * sympy.log(_absolute(f)) for f, c in self.terms.values()))
+
+    def _repr_latex_(self) -> str:
+        import sympy
+
+        return f"${sympy.latex(self._sympy_())}$"
+
+    def _printed(self, printer: Any) -> Any:
+        return printer._print(self._sympy_())
+
+    _latex = _pretty = _printed
 
     def __repr__(self) -> str:
         return " + ".join(f"({c}) log({name})" for name, (_, c) in sorted(self.terms.items())) or "0"
+
+
+def _absolute(factor: Any) -> Any:
+    """Return |f| in SymPy: a prime, e where there is none, or a polynomial."""
+    import sympy
+
+    if factor is None or not hasattr(factor, "context"):
+        return sympy.E if factor is None else to_sympy(factor)
+    terms = factor.to_dict()
+    least = min(sum(powers) for powers in terms)
+    signs = {coefficient > 0 for powers, coefficient in terms.items() if sum(powers) == least}
+    if len(signs) == 2:
+        return sympy.Abs(expression_of(factor))
+    return expression_of(factor if signs == {True} else -factor)
 
 
 def _is_zero(value: Any) -> bool:

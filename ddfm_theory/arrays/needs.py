@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ddfm_theory.arrays.systems import Array, is_object, system_of
+from typing import Any
+
+from ddfm_theory.arrays.doors import asarray
+from ddfm_theory.arrays.systems import is_float, is_object, system_of
 
 # Order and logarithm are had by floats, rationals and roundoff entries, a logarithm also by symbols, randomness by
 # floats alone.
@@ -23,8 +26,9 @@ _HAS = {
 }
 
 
-def refuse(function: str, array: Array, name: str) -> None:
+def refuse(function: str, values: Any, name: str) -> None:
     """Raise ValueError where a function of the table NEEDS is called with a number system that lacks what it needs."""
-    need = NEEDS[function]
+    need, logs = NEEDS[function], is_object(values) and system_of(values) == "logarithm"
+    array = values if logs or is_float(values) else asarray(values, name)  # SymPy's symbols in a list are symbols too
     if is_object(array) and system_of(array) not in _HAS[need]:
         raise ValueError(f"{name} of {function} must have {need}, was of {system_of(array)} entries")

@@ -146,6 +146,11 @@ class Symbol:
 
         return f"${sympy.latex(self._sympy_())}$"
 
+    def _printed(self, printer: Any) -> Any:
+        return printer._print(self._sympy_())
+
+    _latex = _pretty = _sympystr = _sympyrepr = _printed  # SymPy's printers would take the class for their own
+
 
 def _at_names(polynomial: Any) -> Any:
     return polynomial(*(flint.fmpq(zlib.crc32(name.encode())) for name in polynomial.context().names()))

@@ -14,6 +14,7 @@ from ddfm_theory.autoregression import prefix_states
 from ddfm_theory.couplings import Coupling, MaskedCoupling, states_of
 from ddfm_theory.decentralization import (
     Decentralization,
+    bayes_filter,
     bayes_filter_update,
     mix,
 )
@@ -186,11 +187,13 @@ def law_filter(case: Any, *, rule: str = "bayes", prior: Any = None) -> Iterator
     n, vocabulary = experts.central.length, experts.central.vocabulary
     sequences = states_of(vocabulary, n)
     steps = stack([chain_rule(coupling, sequences) for coupling in experts.couplings])
-    start = (experts.weights if prior is None else prior)[:, None] * full((1, sequences.shape[0]), 1, steps)
-    r = start
+    prior = experts.weights if prior is None else prior
+    start = prior[:, None] * full((1, sequences.shape[0]), 1, steps)
+    r, posteriors = start, []
     for t in range(n):
         r = _filter_rule(rule, start, r, steps[..., t])
         posterior = _prefix_posterior(experts, sequences, t + 1)
+        posteriors.append(posterior)
         yield Equation(f"the filter after {t + 1} tokens is the posterior", r, posterior)
         states = prefix_states(sequences, t + 1, vocabulary)
         yield Equation(
@@ -198,6 +201,8 @@ def law_filter(case: Any, *, rule: str = "bayes", prior: Any = None) -> Iterator
             experts.router_at(Autoregressive(), t + 1, states),
             posterior,
         )
+    paths = stack([bayes_filter(prior, steps[:, b, :])[:, 1:] for b in range(sequences.shape[0])], axis=1)
+    yield Equation("the filter's path is the posterior's", paths, stack(posteriors, axis=2))
 
 
 def _filter_rule(rule: str, start: Array, r: Array, likelihoods: Array) -> Array:

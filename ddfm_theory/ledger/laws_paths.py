@@ -29,12 +29,13 @@ from ddfm_theory.ledger.families import (
 )
 from ddfm_theory.ledger.records import Control, Equation, Inequality, Statement
 from ddfm_theory.paths import conditional_path, marginal_path
-from ddfm_theory.sampling import propagate
+from ddfm_theory.sampling import propagate, sampler_law
 from ddfm_theory.schedulers import Linear, Polynomial
 from ddfm_theory.velocities import (
     backward_velocity,
     choose_pivot,
     conditional_velocity,
+    corrector_velocity,
     marginal_velocity,
     step_backward_velocity,
     step_velocity,
@@ -261,7 +262,11 @@ def law_steps(case: Any, *, increments: str = "step") -> Iterator[Statement]:
         )
         yield from rates_conditions("the step velocity", u)
         p = oracle.step(p, u)
-    yield Equation("the sampler ends on the path", p, marginal_path(coupling, schedule, times[-1]))
+    after = marginal_path(coupling, schedule, times[-1])
+    yield Equation("the sampler ends on the path", p, after)
+    yield Equation(
+        "the law that the sampler is said to have is the path", sampler_law(coupling, schedule, times), after
+    )
 
 
 CONTROLS_C04 = (
@@ -293,6 +298,7 @@ def family_corrector(draw: Draw) -> Any:
 def law_corrector(case: Any, *, alpha: Any = None, beta: Any = None) -> Iterator[Statement]:
     """C18: the backward velocity generates, minus it has nonnegative rates, and so does the corrector."""
     coupling, schedule = case.coupling, case.schedule
+    corrector = corrector_velocity if alpha is None and beta is None else combine  # what the controls try is refused
     beta = case.beta if beta is None else beta
     alpha = beta + 1 if alpha is None else alpha
     p = oracle.path(coupling, schedule, schedule.weights(0, 0))
@@ -300,11 +306,11 @@ def law_corrector(case: Any, *, alpha: Any = None, beta: Any = None) -> Iterator
     forward, backward = marginal_velocity(coupling, schedule, 0), backward_velocity(coupling, schedule, 0)
     yield Equation("the backward velocity generates the path", p_dot + oracle.divergence(p, backward), zeros(p))
     yield from rates_conditions("minus the backward velocity", -backward)
-    both = combine(forward, backward, alpha[0], beta[0])
+    both = corrector(forward, backward, alpha[0], beta[0])
     yield Equation("the corrector generates the path", p_dot + oracle.divergence(p, both), zeros(p))
     yield from rates_conditions("the corrector", both)
     if coupling.length == 1:
-        step = combine(
+        step = corrector(
             step_velocity(coupling, schedule, 0, 1), step_backward_velocity(coupling, schedule, 0, 1), alpha[0], beta[0]
         )
         after = marginal_path(coupling, schedule, 1)

@@ -9,6 +9,7 @@ from typing import Any
 import flint
 
 from ddfm_theory.arrays import Array, full, is_symbolic, stack
+from ddfm_theory.autoregression import next_token_law_at, next_token_velocity
 from ddfm_theory.continuity import step_continuity_residual
 from ddfm_theory.couplings import MaskedCoupling
 from ddfm_theory.ledger import oracle
@@ -167,14 +168,14 @@ def _next_tokens(coupling: MaskedCoupling, schedule: Any) -> Iterator[Statement]
     n, mask = coupling.length, coupling.mask
     for t, position in enumerate(schedule.positions(n)):
         p, u = marginal_path(coupling, schedule, t), step_velocity(coupling, schedule, t, t + 1)
-        expected = zeros(u)
-        for z in oracle.states(coupling):
-            if bool(p[z] == 0):
-                continue
+        expected, reached = zeros(u), [z for z in oracle.states(coupling) if not bool(p[z] == 0)]
+        for z in reached:
             for token, chance in enumerate(oracle.next_token(coupling.target, z, position, coupling.vocabulary)):
                 expected[(*z, position, token)] = chance
             expected[(*z, position, mask)] = -full((1,), 1, u)[0]
         yield Equation("the velocity is the next-token law less the mask", u, expected)
+        found = next_token_velocity(next_token_law_at(coupling, reached, position))
+        yield Equation("it is that of the law at prefixes", found, stack([expected[(*z, position)] for z in reached]))
 
 
 CONTROLS_C06 = (

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from ddfm_theory.arrays import (
     Array,
     instance,
-    namespace,
     stack,
     total,
 )
 from ddfm_theory.couplings import MaskedCoupling
 from ddfm_theory.decentralization import Decentralization
-from ddfm_theory.objectives.entropies import entropy, mutual_information
+from ddfm_theory.objectives.entropies import charged_entropy, charged_information
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def decomposition(experts: Decentralization) -> Decomposition:
         p = joint
         for axis in range(central.length, t, -1):
             p = total(p, axis)
-        whole.append(entropy(total(p, 0)))
-        parts.append(entropy(p))  # H(K) more than H(X^t | K), at every t
-        shared.append(mutual_information(namespace(p).reshape(p, (p.shape[0], -1))))
+        whole.append(charged_entropy(total(p, 0)))
+        parts.append(charged_entropy(p))  # H(K) more than H(X^t | K), at every t
+        shared.append(charged_information(p))
     return Decomposition(*(stack([b - a for a, b in zip(x, x[1:], strict=False)]) for x in (whole, parts, shared)))

@@ -15,6 +15,7 @@ from ddfm_theory.arrays import (
     nonnegative,
     over_experts,
     over_tokens,
+    pmf,
     positive_int,
     refuse,
     sequence,
@@ -23,14 +24,16 @@ from ddfm_theory.arrays import (
 
 
 def cross_entropy(p: Array, q: Array) -> Array:
-    r"""Return :math:`-\sum_x p(x) \log q(x)` over all entries, a 0-d array, 0 log 0 being 0.
+    r"""Return :math:`-\sum_x p(x) \log q(x)` over all entries of a pmf p, a 0-d array, 0 log 0 being 0.
+
+    The model's q may be what is not a pmf over all entries, such as laws given x, one beside another.
 
     Raises:
-        ValueError: q(x) = 0 where p(x) > 0, an infinite loss; a number system without logarithms.
+        ValueError: p is no pmf; q(x) = 0 where p(x) > 0, an infinite loss; a number system without logarithms.
     """
     refuse("objectives.cross_entropy", p, "p")
     refuse("objectives.cross_entropy", q, "q")
-    p, q = alike(nonnegative(p, "p"), nonnegative(q, "q"), ("p", "q"))
+    p, q = alike(pmf(p, "p"), nonnegative(q, "q"), ("p", "q"))
     return charged_cross_entropy(p, q)
 
 
@@ -43,23 +46,31 @@ def charged_cross_entropy(p: Array, q: Array, name: str = "q") -> Array:
 
 
 def entropy(p: Array) -> Array:
-    r"""Return :math:`H(p) = -\sum_x p(x) \log p(x)` over all entries, a 0-d array."""
-    p = nonnegative(p, "p")
+    r"""Return :math:`H(p) = -\sum_x p(x) \log p(x)` over all entries of a pmf, a 0-d array."""
+    return charged_entropy(pmf(p, "p"))
+
+
+def charged_entropy(p: Array) -> Array:
+    """Return the entropy of an array that came through the door, or of a part or marginal of one."""
     return charged_cross_entropy(p, p)
 
 
 def mutual_information(joint: Array) -> Array:
     r"""Return :math:`I = \sum_{k, x} p(k, x) \log \frac{p(k, x)}{p(k) p(x)}` of a joint pmf (K, ...), a 0-d array."""
-    joint = nonnegative(over_tokens(over_experts(asarray(joint, "joint"), "joint"), "joint"), "joint")
+    return charged_information(pmf(over_tokens(over_experts(asarray(joint, "joint"), "joint"), "joint"), "joint"))
+
+
+def charged_information(joint: Array) -> Array:
+    """Return the mutual information of an array that came through the door, or of a marginal of one."""
     flat = namespace(joint).reshape(joint, (joint.shape[0], -1))
-    return entropy(total(flat, 1)) + entropy(total(flat, 0)) - entropy(flat)
+    return charged_entropy(total(flat, 1)) + charged_entropy(total(flat, 0)) - charged_entropy(flat)
 
 
 def reveal_entropy(target: Array, revealed: Sequence[int]) -> Array:
     """Return H(X_R), the entropy of the positions ``revealed`` under q, a 0-d array."""
-    law = enumerated(nonnegative(target, "target"), "target")
+    law = enumerated(pmf(target, "target"), "target")
     kept = {positive_int(i, "revealed", 0, law.ndim - 1) for i in sequence(revealed, "revealed", low=0)}
     for axis in range(law.ndim - 1, -1, -1):
         if axis not in kept:
             law = total(law, axis)
-    return entropy(law)
+    return charged_entropy(law)

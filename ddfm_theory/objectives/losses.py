@@ -17,6 +17,7 @@ from ddfm_theory.arrays import (
     nonnegative,
     outer,
     over_states,
+    pmf,
     ratio,
     refuse,
     sequence,
@@ -76,7 +77,7 @@ def next_token_loss(target: Array, laws: Sequence[Array]) -> Array:
         target: q, shape (V,) * N.
         laws: per step the model's next-token law, shape (V,) * t + (V,).
     """
-    target, laws = enumerated(nonnegative(target, "target"), "target"), sequence(laws, "laws", low=0)
+    target, laws = enumerated(pmf(target, "target"), "target"), sequence(laws, "laws", low=0)
     if len(laws) != target.ndim:
         raise ValueError(f"laws must be one a step, {target.ndim}, were {len(laws)}")
     losses = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from numbers import Rational, Real
 from typing import TYPE_CHECKING, Any
 
 import flint
@@ -23,9 +24,10 @@ class Polynomial(Scheduler):
     """
 
     def __init__(self, exponent: int | Fraction | float = 2) -> None:
-        if isinstance(exponent, bool) or not isinstance(exponent, (int, float, Fraction)) or not 0 < exponent < 1e6:
+        plain = _plain_number(exponent)
+        if plain is None or not 0 < plain < 1e6:
             raise ValueError(f"exponent must be a positive number, was {exponent!r}")
-        self.exponent = int(exponent) if exponent == int(exponent) else exponent
+        self.exponent = int(plain) if plain == int(plain) else plain
         self.degree = self.exponent if isinstance(self.exponent, int) else None
 
     def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
@@ -140,14 +142,14 @@ class Windowed(Scheduler):
     def _formula(self, t: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
-        w = sympy.nsimplify(str(self.overlap[()]))
+        w = sympy.nsimplify(str(_plain(self.overlap)))
         width = 1 / (1 + (length - 1) * (1 - w))
         return tuple(sympy.Max(0, sympy.Min(1, (t - i * width * (1 - w)) / width)) for i in range(length))
 
     def _inverse_formula(self, kappa: sympy.Expr, length: int) -> tuple[sympy.Expr, ...]:
         import sympy
 
-        w = sympy.nsimplify(str(self.overlap[()]))
+        w = sympy.nsimplify(str(_plain(self.overlap)))
         width = 1 / (1 + (length - 1) * (1 - w))
         return tuple(i * width * (1 - w) + kappa * width for i in range(length))
 
@@ -173,6 +175,13 @@ class Windowed(Scheduler):
 
     def __repr__(self) -> str:
         return f"Windowed({_plain(self.overlap)})"
+
+
+def _plain_number(value: Any) -> Fraction | float | None:
+    """Return a number as Python's: NumPy's integers and SymPy's rationals too; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    return Fraction(int(value.numerator), int(value.denominator)) if isinstance(value, Rational) else float(value)
 
 
 def _unit(value: Any, name: str) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ddfm_theory.arrays import Array, asarray, full, pmf, positive_int, stack, to_float
+from ddfm_theory.arrays import Array, asarray, full, instance, pmf, positive_int, sequence, stack, to_float
 from ddfm_theory.autoregression import next_token_law_at
 from ddfm_theory.couplings import MaskedCoupling
 from ddfm_theory.decentralization import Decentralization, bayes_filter_update, mix, top_k_gate
@@ -53,10 +53,12 @@ def from_functions(
         more: further parts, as :class:`Parts` names them: ``score``, ``sample``, ``gate``, ``dtype``, ...
 
     Raises:
-        ValueError: no experts, or a prior that is no pmf over them.
+        ValueError: no experts, what is no function, or a prior that is no pmf over them.
     """
-    weights = pmf(prior, "prior")
-    if not experts or tuple(weights.shape) != (len(experts),):
+    weights, experts = pmf(prior, "prior"), sequence(experts, "experts")
+    if not all(callable(expert) for expert in experts):
+        raise ValueError(f"experts must be functions of prefixes, was {next(e for e in experts if not callable(e))!r}")
+    if tuple(weights.shape) != (len(experts),):
         raise ValueError(f"prior must have shape ({len(experts)},), one weight an expert, was {tuple(weights.shape)}")
     v, n = positive_int(vocabulary, "vocabulary"), positive_int(length, "length")
     precise = {key: more[key] for key in ("dtype", "roundings") if key in more}
@@ -200,7 +202,13 @@ def from_modules(
         forward: (module, tokens, mask of real tokens) -> logits, where calling the module with tokens is not enough.
         central: the centralized module.
         more: as for :func:`from_functions`.
+
+    Raises:
+        ValueError: no modules, or what is none; as for :func:`from_functions`.
     """
+    import torch
+
+    modules = [instance(module, torch.nn.Module, "modules") for module in sequence(modules, "modules")]
     call = forward if forward is not None else lambda module, ids, mask: module(ids)
 
     def law_of(module: Any) -> Law:

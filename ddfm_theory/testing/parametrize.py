@@ -7,6 +7,7 @@ import unittest
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ddfm_theory.arrays import instance, sequence
 from ddfm_theory.ledger.records import FAILS, UNDECIDED, Check
 from ddfm_theory.showing import table
 from ddfm_theory.testing.checks import CHECKS, ConformanceCheck
@@ -126,13 +127,14 @@ def parametrize_with_checks(systems: Sequence[System], *, expected_failed_checks
             mapping. These are expected failures, and one that passes after all fails.
 
     Raises:
-        ValueError: a name that is no check's, or something that is no system.
+        ValueError: a name that is no check's, no systems, or something that is none.
     """
     import pytest
 
     parameters = []
-    for system, check in pairs(systems):
+    for system, check in pairs(sequence(systems, "systems")):
         expected = expected_failed_checks(system) if callable(expected_failed_checks) else expected_failed_checks or {}
+        instance(expected, Mapping, "expected_failed_checks")
         unknown = sorted(set(expected) - {known.__name__ for known in CHECKS})
         if unknown:
             raise ValueError(f"expected_failed_checks must name checks, named {unknown}")

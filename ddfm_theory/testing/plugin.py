@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"a system under test, or a function that makes one; may be repeated (default: ${VARIABLE})",
     )  # fmt: skip
     group.addoption("--ddfm-xfails", metavar="FILE", help="expected failures: one pattern a line, # begins the reason")
-    group.addoption("--ddfm-examples", type=int, default=64, metavar="N", help="rows looked at per length or time")
-    group.addoption("--ddfm-seed", type=int, default=0, metavar="N", help="which rows, where there are more")
+    group.addoption(
+        "--ddfm-examples", type=_least(1), default=64, metavar="N", help="rows looked at per length or time"
+    )
+    group.addoption("--ddfm-seed", type=_least(0), default=0, metavar="N", help="which rows, where there are more")
+
+
+def _least(low: int) -> Callable[[str], int]:
+    """Return what reads an integer of at least ``low``, whose name argparse puts into its refusal."""
+
+    def parse(text: str) -> int:
+        if int(text) < low:
+            raise ValueError
+        return int(text)
+
+    parse.__name__ = f"integer of at least {low}"
+    return parse
 
 
 def references(config: pytest.Config) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from ddfm_theory.arrays import positive_int
 from ddfm_theory.ledger.records import UNDECIDED, Check
 from ddfm_theory.testing.judging import SYSTEM_ERRORS, Told, judge
 from ddfm_theory.testing.looking import Look
@@ -58,6 +59,7 @@ def _run(
     examples: int, seed: int, options: dict[str, Any],
 ) -> Check:  # fmt: skip
     parts = parts_of(system)
+    examples, seed = positive_int(examples, "examples"), positive_int(seed, "seed", 0)
     if kind not in (None, parts.kind):
         return Check(claim, "numeric", UNDECIDED, note=f"it speaks of {_WORDS[str(kind)]}; the system is not")
     lacking = [name for name in needs if getattr(parts, name) is None]

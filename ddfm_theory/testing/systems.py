@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ddfm_theory.arrays import Array
+from ddfm_theory.arrays import Array, positive_int
 
 __all__ = ["Parts", "System", "load", "offered", "parts_of"]
 
@@ -125,7 +125,7 @@ def parts_of(system: System) -> Parts:
     """Return any object of the protocol as :class:`Parts`.
 
     Raises:
-        ValueError: it lacks a name, vocabulary or length, or is of no known kind.
+        ValueError: it lacks a name, vocabulary or length, these are no numbers, or it is of no known kind.
     """
     found = {field.name: getattr(system, field.name) for field in fields(Parts) if hasattr(system, field.name)}
     lacking = [name for name in ("name", "vocabulary", "length") if name not in found]
@@ -133,6 +133,8 @@ def parts_of(system: System) -> Parts:
         raise ValueError(f"system must have attributes name, vocabulary and length, {system!r} lacks {lacking}")
     if found.get("kind", PREFIX) not in (PREFIX, STATE):
         raise ValueError(f"kind of a system must be {PREFIX!r} or {STATE!r}, was {found['kind']!r}")
+    for size in ("vocabulary", "length"):
+        positive_int(found[size], f"{size} of a system")
     parts = system if isinstance(system, Parts) else Parts(**found)
     return parts if parts.roundings is not None else replace(parts, roundings=3 * (parts.vocabulary + 4))
 
@@ -143,7 +145,7 @@ def load(reference: str) -> System:
     Raises:
         ValueError: the reference is not of that form, or there is no such module, name or system.
     """
-    module, _, name = reference.partition(":")
+    module, _, name = str(reference).partition(":")
     if not module or not name:
         raise ValueError(f"system must be given as module:name, was {reference!r}")
     try:

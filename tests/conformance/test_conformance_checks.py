@@ -210,6 +210,9 @@ def test_any_object_with_the_attributes_is_a_system():
         check_filter(object())
     with pytest.raises(ValueError, match="kind of a system must be 'prefix' or 'state', was 'sequence'"):
         check_filter(replace(coins(), kind="sequence"))
+    for size in ("vocabulary", "length"):
+        with pytest.raises(ValueError, match=f"{size} of a system must be an integer at least 1, was '2'"):
+            check_filter(replace(coins(), **{size: "2"}))
 
 
 @pytest.mark.parametrize(
@@ -219,12 +222,22 @@ def test_any_object_with_the_attributes_is_a_system():
         ({"prior": [0.5, 0.25]}, "prior must sum to one"),
         ({"vocabulary": 0}, "vocabulary must be an integer at least 1, was 0"),
         ({"length": 1.5}, "length must be an integer at least 1, was 1.5"),
+        ({"experts": []}, "experts must be a nonempty sequence, was empty"),
+        ({"experts": len}, "experts must be a nonempty sequence"),
+        ({"experts": [len, 1]}, "experts must be functions of prefixes, was 1"),
     ],
 )
 def test_an_adapter_names_the_argument_that_is_wrong(arguments, says):
-    given = {"prior": [0.5, 0.5], "vocabulary": 2, "length": 3} | arguments
+    given = {"experts": [len, len], "prior": [0.5, 0.5], "vocabulary": 2, "length": 3} | arguments
     with pytest.raises(ValueError, match=re.escape(says)):
-        from_functions("wrong", [len, len], **given)
+        from_functions("wrong", **given)
+
+
+@pytest.mark.parametrize("more", [{"examples": 0}, {"examples": "a"}, {"seed": -1}, {"seed": 0.5}])
+def test_a_check_refuses_what_the_caller_gets_wrong(more):
+    """It is no fault of the system, and no fewer rows than were asked for."""
+    with pytest.raises(ValueError, match=f"{next(iter(more))} must be an integer at least"):
+        report(coins(), **more)
 
 
 # Pairs and verdicts
@@ -248,6 +261,11 @@ def test_a_verdict_is_raised_and_carries_its_record():
 def test_expected_failures_must_name_checks():
     with pytest.raises(ValueError, match=r"expected_failed_checks must name checks, named \['check_all'\]"):
         parametrize_with_checks([prefix()], expected_failed_checks={"check_all": "no such"})
+    with pytest.raises(ValueError, match="expected_failed_checks must be a Mapping, was of type list"):
+        parametrize_with_checks([prefix()], expected_failed_checks=["check_filter"])
+    for systems in ([], prefix()):
+        with pytest.raises(ValueError, match="systems must be a nonempty sequence"):
+            parametrize_with_checks(systems)
 
 
 LARGE = ("check_laws", "check_mixture", "check_one_expert", "check_padding")

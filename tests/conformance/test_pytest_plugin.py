@@ -140,6 +140,13 @@ def test_a_missing_file_of_expected_failures_is_one_clear_line(folder):
     assert "--ddfm-xfails must be a file that exists, was 'none.txt'" in printed
 
 
+@pytest.mark.parametrize("option", ["--ddfm-examples=0", "--ddfm-examples=a", "--ddfm-seed=-1"])
+def test_a_number_of_rows_that_is_none_is_one_clear_line(folder, option):
+    code, printed = suite(folder, "--ddfm-system", "mine:right", option)
+    assert code == 4
+    assert f"{option.partition('=')[0]}: invalid integer of at least" in printed
+
+
 def test_the_plugin_is_import_light(tmp_path):
     heavy = "[m for m in ('numpy', 'torch', 'sympy', 'scipy', 'flint', 'hypothesis') if m in sys.modules]"
     code, printed = python(tmp_path, "-c", f"import sys, ddfm_theory.testing.plugin; print({heavy})")

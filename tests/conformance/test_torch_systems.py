@@ -47,6 +47,12 @@ def test_a_causal_network_holds_in_its_own_precision(dtype):
     assert FAILS not in {check.outcome for check in found.values()}
 
 
+@pytest.mark.parametrize("modules", [[], [1, 2], torch.nn.Embedding(3, 2)])
+def test_what_is_no_modules_is_refused_by_name(modules):
+    with pytest.raises(ValueError, match="modules must be"):
+        from_modules("wrong", modules, [0.5, 0.5], length=2, vocabulary=2, start=2)
+
+
 def test_bfloat16_is_too_coarse_and_said_to_be():
     record = checks.check_router_posterior(system(torch.bfloat16), examples=4)
     assert record.outcome == UNDECIDED
