@@ -17,6 +17,17 @@ for slip in (lambda: far + torch.ones(2), lambda: far.numpy(), lambda: torch.whe
     with pytest.raises(RuntimeError):
         slip()
 """
+EXPERIMENT = """
+import far_device, torch
+from types import SimpleNamespace
+from toy_models.multimodal.terms import first_laws
+law = torch.tensor([[0.25, 0.75]], device="far").log()
+mixture = SimpleNamespace(log_law=law, log_laws=[law, law], log_router=torch.zeros(2, 1))
+class Asked(list):
+    blocks, prompts = lambda self: [[0]], lambda self, rows: rows
+found = first_laws(SimpleNamespace(next_token=lambda *asked: mixture), Asked([0]))
+assert [part.shape for part in found] == [(1, 2), (2, 1, 2), (2, 1)]
+"""
 
 
 def run(*arguments):
@@ -38,3 +49,8 @@ def test_no_public_function_leaves_its_device():
     done = run("far_device.py", "-k", "keeps_its_number_system and float64 and far", "test_number_systems.py")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "2 passed" in done.stdout, done.stdout[-3000:]  # masked and joint
+
+
+def test_the_experiment_reads_laws_from_the_device_of_the_experts():
+    done = run("-c", EXPERIMENT)
+    assert done.returncode == 0, done.stderr

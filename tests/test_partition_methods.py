@@ -423,6 +423,24 @@ def test_large_euclidean_features_are_refused():
         METHODS["euclidean"](X * 1e20, 2)
 
 
+@pytest.mark.parametrize("method", ["euclidean", "euclidean-balanced"])
+def test_euclidean_features_that_float32_cannot_tell_apart_are_refused(method):
+    """Beside a large common part distances are rounding; with less of one the clusters are those of the rows alone."""
+    for lost in (X + 1e5, X.astype(np.float64) * 1e-25):
+        with pytest.raises(ValueError, match="features must spread by at least"):
+            METHODS[method](lost, 2)
+    assert METHODS[method](np.full((12, 3), 1e5), 2).sizes.sum() == 12  # rows that are all the same are no rounding
+    alone, beside = (METHODS[method](x, 3).objective for x in (X, X + 100))
+    assert abs(alone - beside) < 2.0**-6 * alone  # a distance is known to 2^-22 of a squared length, 2^-16 at the least
+
+
+def test_features_of_more_than_64_bits_are_refused():
+    if np.dtype(np.longdouble).itemsize == 8:
+        pytest.skip("a long double is a double here")
+    with pytest.raises(ValueError, match="features must be real numbers of at most 64 bits"):
+        METHODS["balanced"](X.astype(np.longdouble), 2)
+
+
 def test_wrong_files_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", X)
     whole = (tmp_path / "x.npy").read_bytes()
@@ -436,6 +454,10 @@ def test_wrong_files_are_refused(tmp_path):
             partition_file(tmp_path / name, 2)
     with pytest.raises(ValueError, match=r"method must be one of .* was 'kmeans'"):
         partition_file(tmp_path / "x.npy", 2, method="kmeans")
+    with pytest.raises(ValueError, match=r"targets must not be given for method balanced, which takes \['max_iter'"):
+        partition_file(tmp_path / "x.npy", 2, targets=np.arange(12))
+    with pytest.raises(ValueError, match="starts must not be given for method random"):
+        partition_file(tmp_path / "x.npy", 2, method="random", starts=2)
 
 
 def test_torch_tensors_are_taken():

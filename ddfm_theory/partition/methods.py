@@ -8,10 +8,12 @@ empty cluster asks for it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from ddfm_theory.partition.kmeans import (
+    Options,
     euclidean_balanced_kmeans,
     euclidean_kmeans,
     spherical_balanced_kmeans,
@@ -48,7 +50,17 @@ def partition_file(path: Any, n_clusters: int, seed: int = 0, *, method: str = "
     Raises:
         ValueError: not such a file, no such method or option, or what the method refuses.
     """
-    return method_named(method)(load_npy(path, mapped=True), n_clusters, seed, **options)
+    found = method_named(method)
+    for name in options.keys() - options_of(found):
+        raise ValueError(f"{name} must not be given for method {method}, which takes {sorted(options_of(found))}")
+    return found(load_npy(path, mapped=True), n_clusters, seed, **options)
+
+
+def options_of(method: Callable[..., Partition]) -> set[str]:
+    """Return the names of the options that a method takes."""
+    named = inspect.signature(method).parameters.values()
+    own = {one.name for one in named if one.kind is one.KEYWORD_ONLY}
+    return own or set(Options.__annotations__)
 
 
 def method_named(name: str) -> Callable[..., Partition]:

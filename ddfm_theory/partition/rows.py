@@ -23,6 +23,7 @@ BLOCK = 1 << 18  # entries of a block, which is then read twice from cache
 METRICS = ("cosine", "euclidean")
 _LARGEST = 1e18  # whose square a float32 holds
 _PLAIN = 2.0**-60, 2.0**60  # between them a squared length loses nothing in float32
+_SPREAD = 2.0**-16, 2.0**-100  # least squared spread, of the squared length and at all, that float32 distances resolve
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -34,6 +35,10 @@ class Rows:
             float32 is used as it is, anything else copied to float32.
         metric: ``cosine`` or ``euclidean``.
         progress: called with (stage, rows done, rows) after each block.
+
+    Raises:
+        ValueError: what :func:`matrix` refuses, entries that are not finite, no nonzero row for cosine distance, or
+            rows that differ by too little for Euclidean distance.
 
     Attributes:
         scale: what each row is multiplied by, float32 of shape (n,): for cosine distance 1 over its length, if any.
@@ -58,15 +63,20 @@ class Rows:
         self._plain, longest, self._unit = False, 0.0, self.source.dtype != np.float32
         probe, plain = np.sin(1.0 + np.arange(self.width) ** 2).astype(np.float32), not self._unit
         kept = np.empty(self.source.shape, dtype=np.float32) if self._unit and not mapped else None
+        low, high = np.full(self.width, np.inf), np.full(self.width, -np.inf)
         for chunk, block, scale in self.blocks("check"):
             self.scale[chunk] = scale
             self.marks[chunk] = (np.einsum("ij,j->i", block, probe) * scale + np.float32(0)).view(np.uint32)
             longest = max(longest, float(squares(block).max()))
             plain = plain and np.may_share_memory(block, self.source)
+            if self.metric == "euclidean":
+                low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
             if kept is not None:
                 kept[chunk] = block
         self.source = self.source if kept is None else kept
         self._plain = plain or kept is not None
+        if self.metric == "euclidean":
+            check_spread(float(np.square(high - low).sum()), longest)
         return longest
 
     def blocks(self, stage: str) -> Iterator[tuple[slice, Array, Array]]:
@@ -144,9 +154,24 @@ def matrix(features: Any) -> Array:
         raise ValueError(f"features must be a matrix of numbers: {error}") from error
     if array.ndim != 2 or not array.size:
         raise ValueError(f"features must have shape (n, D), neither zero, was of shape {array.shape}")
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"features must be real numbers, was of dtype {array.dtype}")
+    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+        raise ValueError(f"features must be real numbers of at most 64 bits, was of dtype {array.dtype}")
     return array
+
+
+def check_spread(spread: float, longest: float) -> None:
+    """Refuse rows that differ, but by less than float32 keeps of a squared distance beside squared lengths.
+
+    Args:
+        spread: the squared diagonal of the box that holds all rows.
+        longest: the largest squared length.
+    """
+    least = max(_SPREAD[0] * longest, _SPREAD[1])
+    if 0 < spread < least:
+        raise ValueError(
+            f"features must spread by at least {least**0.5:.2g} for euclidean distance in float32, did by"
+            f" {spread**0.5:.2g}: subtract their mean, or scale them"
+        )
 
 
 def prepared(block: Array, metric: str, offset: int = 0) -> tuple[Array, Array]:

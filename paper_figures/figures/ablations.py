@@ -17,7 +17,7 @@ SCORES = {"vqa": "VQA accuracy", "mme": "MME, of the most", "grounding": "ground
 
 @figure("toy_models/results/multimodal.json", width="page", height=2.5)
 def draw(target: Any, data: Record) -> None:
-    """Draw each variant's mean scores with their intervals, and the dense model's as lines; all are shares."""
+    """Draw each variant's mean scores with their intervals, the dense model's as lines with bands; all are shares."""
     most = most_of(data)
     axes = target.subplots(1, len(ABLATIONS), sharex=True)
     for ax, (name, words) in zip(axes, ABLATIONS.items(), strict=True):
@@ -28,8 +28,11 @@ def draw(target: Any, data: Record) -> None:
             at = np.arange(len(found)) + offset
             ax.errorbar(mean, at, xerr=[mean - low, high - mean], elinewidth=0.6, label=f"experts, {label}",
                         **look.drawn(linestyle="none"))  # fmt: skip
-            dense = data["main"]["test"]["dense"][score]["mean"] / most[score]
-            ax.axvline(dense, label=f"dense, {label}", **look.lined(linewidth=0.8))
+            mean, low, high = (
+                data["main"]["test"]["dense"][score][key] / most[score] for key in ("mean", "low", "high")
+            )
+            ax.axvspan(low, high, facecolor=look.color, alpha=0.18, linewidth=0)
+            ax.axvline(mean, label=f"dense, {label}", **look.lined(linewidth=0.8))
         ax.set_yticks(range(len(variants)), [key.replace("-", "-\n") for key in variants])
         ax.set(
             xlabel=f"share, by {words}",
@@ -62,8 +65,8 @@ def caption(data: Record) -> str:
     seeds = len(gap.array("values"))
     return (
         r"Dense against experts on real images at equal compute, as the experts' number, the encoder and the clustering"
-        rf" vary, one at a time; mean over {seeds} seeds with $95\,\%$ intervals by Student's $t$; lines are the dense"
-        rf" model. Experts less dense in VQA accuracy: ${number(gap['mean'])}$"
+        rf" vary, one at a time; mean over {seeds} seeds with $95\,\%$ intervals by Student's $t$; lines and"
+        rf" bands are the dense model. Experts less dense in VQA accuracy: ${number(gap['mean'])}$"
         rf" $[{number(gap['low'])}, {number(gap['high'])}]$. MME is a share of its most, ${most:.0f}$. Share of"
         rf" training images that argmax routing sends to another expert than their label: {departs}."
     )

@@ -26,6 +26,7 @@ def draw(target: Any, data: Record) -> None:
         grid[1, column].set(xlabel=f"experts $K$, {kind}")
     for ax in grid[:, 0]:
         ax.set(ylabel="total variation")
+        _errors(ax)
     for ax, name in zip(grid[:, 0], "ab", strict=True):
         letter(ax, name)
     _legends(target, grid)
@@ -54,6 +55,16 @@ def _ticks(ax: Any, values: Sequence[float]) -> None:
     ax.set(xscale="log", yscale="log", xlim=(values[0] / 1.3, values[-1] * 1.3))
     ax.set_xticks(values, [f"{value:.2g}" for value in values])
     ax.minorticks_off()
+
+
+def _errors(ax: Any) -> None:
+    """Set ticks at 1, 2 and 5 times powers of ten within a logarithmic scale: it may span less than two of these."""
+    low, high = ax.get_ylim()
+    values = [step * 10.0**power for power in range(-4, 1) for step in (1, 2, 5)]
+    shown = [value for value in values if low <= value <= high]
+    ax.set_yticks(shown, [f"{value:g}" for value in shown])
+    ax.minorticks_off()
+    ax.set_ylim(low, high)
 
 
 def _experts(ax: Any, data: Record, kind: str) -> None:

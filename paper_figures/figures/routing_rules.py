@@ -52,9 +52,11 @@ def caption(data: Record) -> str:
     means = {rule: [f"{next(columns(chosen(rows, model=rule), 'tv')).mean():.3f}" for rows in exact.values()]
              for rule in RULES if rule not in ("bayes", "true")}  # fmt: skip
     told = "; ".join(rf"{rule} ${', '.join(values)}$" for rule, values in means.items())
-    most, seeds = max(data["sizes"]["experts"]), len(different(data["exact"], "seed"))
+    most = max(data["sizes"]["experts"])
+    seeds, fewer = (len(different(data[name], "seed")) for name in ("exact", "transformers"))
     return (
-        rf"Routing rules on $K = {most}$ experts, mean and range over seeds ({seeds} for exact experts and tables)."
+        rf"Routing rules on $K = {most}$ experts, mean and range over seeds ({seeds} for exact experts and tables,"
+        rf" {fewer} for transformers)."
         r" Learned: a classifier of prefixes; cosine: likeness of the tokens so far to an expert's data; top-1: the"
         r" filter's largest weight. An exact expert off its support has no token to offer, so that a wrong rule loses"
         rf" mass. On exact experts the Bayes filter is exact, and the errors are the rules' own ({listed(KINDS)}):"

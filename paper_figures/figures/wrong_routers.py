@@ -50,6 +50,12 @@ def _apart(ax: Any, data: Record) -> None:
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
+def power(data: Record, rule: str) -> float:
+    """Return the power of I(X;K) by which a rule's median error falls, from the two least informed experts."""
+    information, errors = (np.median(data["apart"].array(key), axis=0)[1:3] for key in ("information", rule))
+    return float(np.log(errors[1] / errors[0]) / np.log(information[1] / information[0]))
+
+
 @captioned
 def caption(data: Record) -> str:
     """Say what was routed, and give the errors at full length."""
@@ -62,6 +68,8 @@ def caption(data: Record) -> str:
         rf" ${number(last['static'], 2)}$, last token with a fixed prior ${number(last['last token'], 2)}$, top-1 of"
         rf" the filter ${number(last['top-1'], 2)}$, the Bayes filter at most ${number(worst, 1)}$, which is rounding."
         rf" (b)~Error at $t = {data['short_length']}$ as the experts are moved towards their mean, so that the mixture"
-        r" stays and $I(X;K)$ falls: the static prior is right where the sequence tells nothing of the expert (C09),"
-        r" top-1 routing is wrong there too."
+        r" stays and $I(X;K)$ falls. Where the sequence tells nothing of the expert, the experts are equal and every"
+        r" rule is right (C09); towards it the static prior's error falls like the information (to the power"
+        rf" ${number(power(data, 'static'), 2)}$), that of top-1 only like its root"
+        rf" (${number(power(data, 'top-1'), 2)}$)."
     )

@@ -3,13 +3,16 @@
 import ast
 import importlib.util
 import inspect
+import itertools
 import json
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from figure_help import ENTRIES, at, places
+from figure_help import ENTRIES, at, figure_of, places
+from kept_digits import half
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
@@ -18,6 +21,9 @@ from paper_figures.build import FORMATS, build
 from paper_figures.data import DIGITS, FOLDER, computed, names, written
 from paper_figures.data.__main__ import main, slow
 from paper_figures.entries import entries_named
+from paper_figures.figures.dense_against_experts import KINDS
+from paper_figures.figures.router_and_experts import objective
+from paper_figures.figures.wrong_routers import power
 from paper_figures.records import Record, checked, numbers, read
 
 KEPT = 10.0 ** (1 - DIGITS)  # a unit of the last digit kept, of a number of size one
@@ -117,8 +123,33 @@ def test_the_data_say_what_the_theory_says():
     for kind in ENTRIES["objective_along_sequence"].data()["kinds"].values():
         total, experts, router = (kind.array(key) for key in ("total", "experts", "router"))
         assert abs(total - experts - router).max() <= 2 * KEPT * total.max()
+    routers = ENTRIES["wrong_routers"].data()
+    assert all(max(row[0] for row in routers["apart"].array(rule)) < KEPT for rule in ("static", "top-1"))
+    assert abs(power(routers, "static") - 1) < 0.1
+    assert abs(power(routers, "top-1") - 0.5) < 0.1
     for pairs in ENTRIES["errors_against_bounds"].data()["pairs"].values():
         assert (pairs.array("error") <= pairs.array("bound") * (1 + 2 * KEPT)).all()
+
+
+def test_what_experts_and_router_account_for_is_the_whole_gap():
+    """Where the bars end a mark stands (C12), or before it (C14), to the digits that are kept."""
+    one, two, three = figure_of("router_and_experts").axes
+    for ax in (one, two):
+        marks = ax.lines[0].get_xdata()
+        starts, ends = (ax.patches[: len(marks)], [bar.get_x() + bar.get_width() for bar in ax.patches[len(marks) :]])
+        for mark, start, end in zip(marks, starts, ends, strict=True):
+            assert end - start.get_width() >= -half(end, start.get_width())
+            assert mark <= end + half(mark, end, start.get_width())
+            assert ax is two or end <= mark + half(mark, end, start.get_width())
+    small, digits = ENTRIES["router_and_experts"].data()["small"], 10 * half(10.0)  # terms are nats below a hundred
+    for kind, experts in itertools.product(KINDS, small["sizes"]["experts"]):
+        lost, back, left, prior = objective(small, kind, experts)
+        assert abs(lost - back + prior - left) <= digits
+    marks = [y for line in three.lines if line.get_marker() == "o" for y in line.get_ydata()]
+    wide, narrow = (
+        [bar.get_height() for bar in three.patches if (bar.get_width() > 0.2) == way] for way in (True, False)
+    )
+    assert np.abs(np.add(wide, narrow) - marks).max() <= 2 * digits
 
 
 def test_slow_data_are_whole():

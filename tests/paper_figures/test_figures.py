@@ -139,6 +139,19 @@ def test_every_axis_says_what_it_is(name):
                 assert axis.label.get_text() or (shared and which == "yaxis"), (name, which)
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_logarithmic_axis_has_two_numbers_to_read_it_by(name):
+    renderer = FigureCanvasAgg(figure_of(name)).get_renderer()
+    for ax in figure_of(name).axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis._update_ticks() if low <= tick.get_loc() <= high]
+            told = [tick for tick in ticks if tick.label1.get_visible() and tick.label1.get_text()]
+            sizes = [tick.label1.get_window_extent(renderer).width for tick in told]
+            if axis.get_scale() == "log" and any(sizes):
+                assert len(told) > 1, (name, axis.label.get_text())
+
+
 def test_the_checks_of_print_see_a_planted_fault():
     fig = figure_of.__wrapped__("wrong_routers")
     ax, renderer = fig.axes[0], FigureCanvasAgg(fig).get_renderer()

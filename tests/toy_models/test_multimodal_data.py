@@ -194,7 +194,20 @@ def test_a_row_that_is_none_is_refused(tmp_path):
     (tmp_path / "rows.jsonl").write_text(json.dumps({"image": "a.png", "prompt": "?"}) + "\n")
     with pytest.raises(ValueError, match=r"line 1 of .* must be JSON with image, prompt and answer"):
         read_rows(tmp_path)
-    with pytest.raises(ValueError, match="partition must be a folder with shard_0"):
+    for wrong in ({"image": 3, "prompt": "?", "answer": "a"}, {"image": "a.png", "prompt": "?", "answer": None}):
+        (tmp_path / "rows.jsonl").write_text(json.dumps(wrong) + "\n")
+        with pytest.raises(ValueError, match=r"line 1 of .* must be JSON with image, prompt and answer: \w+ was"):
+            read_rows(tmp_path)
+    (tmp_path / "rows.jsonl").write_text("")
+    with pytest.raises(ValueError, match=r"data must have rows, .*rows.jsonl had none"):
+        read_rows(tmp_path)
+
+
+@pytest.mark.parametrize("held", [[], ["shard_1"], ["shard_0", "shard_2"], ["shard_0", "shard_x"]])
+def test_a_partition_that_lacks_a_shard_is_refused(tmp_path, held):
+    for name in held:
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=r"partition must be a folder with shard_0, .*, none missing"):
         shards(tmp_path)
 
 

@@ -88,6 +88,28 @@ def test_a_state_of_another_run_is_refused(run, parts, tmp_path):
         train_shard(parts, 0, run.start, tmp_path / "out", STEPS, say=kill)
     with pytest.raises(ValueError, match="settings must be those of the run"):
         train_shard(parts, 0, run.start, tmp_path / "out", replace(STEPS, seed=1))
+    with pytest.raises(ValueError, match="rows must be those of the run"):
+        train_shard(parts, 1, run.start, tmp_path / "out", STEPS)
+    with pytest.raises(ValueError, match="start must be those of the run"):
+        train_shard(parts, 0, run.model(None, 0), tmp_path / "out", STEPS)
+    (tmp_path / ".out.state.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match="out must have a whole state or none"):
+        train_shard(parts, 0, run.start, tmp_path / "out", STEPS)
+
+
+def test_a_folder_of_another_run_is_not_taken_for_this_one(run, parts, tmp_path):
+    few = replace(STEPS, steps=1)
+    out = train_shard(parts, 0, run.start, tmp_path / "out", few)
+    before = weights(out)
+    assert train_shard(parts, 0, run.start, out, few) == out
+    with pytest.raises(ValueError, match="settings must be those of the run"):
+        train_shard(parts, 0, run.start, out, STEPS)
+    with pytest.raises(ValueError, match="rows must be those of the run"):
+        train_shard(parts, 1, run.start, out, few)
+    assert weights(out) == before
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match="out must be a new folder or one that training wrote"):
+        train_shard(parts, 0, run.start, tmp_path / "mine", few)
 
 
 def test_the_seed_is_what_runs_differ_by(run, parts, tmp_path):
@@ -121,6 +143,7 @@ def test_the_command_trains_and_refuses(run, parts, tmp_path, monkeypatch):
              "--steps", "2", "--batch", "8", "--rate", "2e-3"]  # fmt: skip
     done = CliRunner().invoke(cli.app, [*words, "--shard", "1"])
     assert done.exit_code == 0, done.output
+    assert done.stderr == ""  # no bar of another library where there is no terminal
     assert weights(tmp_path / "out") == weights(same)
     words[6] = str(tmp_path / "none")
     bad = CliRunner().invoke(cli.app, [*words, "--shard", "7"])
@@ -222,6 +245,12 @@ def test_settings_that_cannot_be_are_refused(run, parts, tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device must be there, was cuda"):
             train_shard(parts, 0, run.start, tmp_path / "none", STEPS, device="cuda")
+    with pytest.raises(ValueError, match="device must be there, was tpu"):
+        train_shard(parts, 0, run.start, tmp_path / "none", STEPS, device="tpu")
+    with pytest.raises(ValueError, match="seed must be an integer at least 0, was -1"):
+        train_shard(parts, 0, run.start, tmp_path / "none", replace(STEPS, seed=-1))
+    with pytest.raises(ValueError, match="start must be a checkpoint's folder, was"):
+        train_shard(parts, 0, tmp_path / "nowhere", tmp_path / "none", STEPS)
     with pytest.raises(ValueError, match="width must be at least the longest row's"):
         train_shard(parts, 0, run.start, tmp_path / "none", replace(STEPS, width=3))
     assert training.Settings(steps=10, warmup=0.2, rate=1.0).rate_at(0) == 0.5

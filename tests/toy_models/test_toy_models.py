@@ -12,6 +12,7 @@ from ddfm_theory.stability import total_variation
 from toy_models import measures
 from toy_models.experiment import EVERY, Drawn, judged
 from toy_models.intervals import across_seeds
+from toy_models.presets import PRESETS
 from toy_models.routers import cosine_router, learned_router
 from toy_models.routing import RULES, Experts, conditionals, prefixes, routed_law
 from toy_models.tabular import counted, learn
@@ -203,6 +204,33 @@ def test_experts_beat_a_dense_table_that_cannot_hold_the_mixture_and_stay_within
     assert found["bayes"]["tv"] < dense / 3
     assert found["bayes"]["tv"] <= found["bayes"]["bound_c14"]
     assert found["static"]["tv"] > found["bayes"]["tv"]
+
+
+def dense_and_routed(rows, clusters, experts, vocabulary, smoothing):
+    """Return the laws of a table of all tokens, and of one an expert under the Bayes router."""
+    order, shares = rows.shape[1] - 1, np.bincount(clusters, minlength=experts) / len(rows)
+    dense = learn(rows, vocabulary, order, smoothing)
+    tables = [learn(rows[clusters == k], vocabulary, order, smoothing) for k in range(experts)]
+    return dense, Experts(shares, np.stack(tables)).law
+
+
+@given(st.sampled_from(KINDS), st.integers(1, 4), st.integers(1, 200), st.integers(0, 50))
+def test_unsmoothed_tables_of_all_tokens_are_one_law_dense_or_routed(kind, experts, samples, seed):
+    """The empirical law: whatever differs at few samples is the smoothing's doing."""
+    rows, clusters = draw(mixture_of_chains(kind, experts, 4, 3, seed), samples, seed)
+    smoothing = 2.0**-30
+    dense, routed = dense_and_routed(rows, clusters, experts, 4, smoothing)
+    assert tv(dense, routed) <= 2 * 3 * 4 * smoothing + SLACK  # each of three steps moves by 4 counts at most, in both
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "grid"])
+def test_with_the_smoothing_that_suits_each_best_few_samples_are_no_loss(kind):
+    target = PRESETS["small"].targets.draw(kind, 0)
+    rows, clusters = draw(target, min(PRESETS["small"].samples), 0)
+    law, counts = target.central.target, 2.0 ** np.arange(-7, 3)
+    laws = [dense_and_routed(rows, clusters, len(target), target.central.vocabulary, count) for count in counts]
+    dense, routed = (min(tv(found, law) for found in each) for each in zip(*laws, strict=True))
+    assert abs(routed - dense) < 0.05 * dense
 
 
 def test_conditionals_are_the_chain_rule():

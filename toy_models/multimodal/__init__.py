@@ -11,6 +11,7 @@
 ``dinov2.py``       a pretrained tower out of an ONNX file
 ``towers.py``       a frozen tower, run once an image
 ``training.py``     one expert or the dense model, resumable to the bit (``ddfm train``)
+``identity.py``     what a training is made of, so that another's folder or state is refused
 ``encoders.py``     what images are clustered and routed by
 ``answering.py``    the partition's routing as a router of the bridge; greedy answers
 ``scoring.py``      VQA accuracy, MME's acc and acc+, grounding

@@ -72,20 +72,34 @@ def write_rows(place: Path, rows: Sequence[Row]) -> None:
     (place / ROWS).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def read_rows(place: Path) -> list[Row]:
-    """Read ``rows.jsonl``; of rows that are not ours only id, image, prompt and answer are needed.
+def row_lines(place: Path) -> list[str]:
+    """Return the lines of ``rows.jsonl``.
 
     Raises:
-        ValueError: no such file, or a line that is no such row.
+        ValueError: no such file, or no line.
     """
-    file = place / ROWS
-    if not file.is_file():
+    if not (place / ROWS).is_file():
         raise ValueError(f"data must be a folder with {ROWS}, was {place}")
-    known, out = set(Row.__dataclass_fields__), []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    lines = (place / ROWS).read_text(encoding="utf-8").splitlines()
+    if not lines:
+        raise ValueError(f"data must have rows, {place / ROWS} had none")
+    return lines
+
+
+def read_rows(place: Path) -> list[Row]:
+    """Read ``rows.jsonl``; of rows that are not ours only image, prompt and answer are needed, and an id is a number.
+
+    Raises:
+        ValueError: no such file, no line, or a line that is no such row.
+    """
+    file, known, out = place / ROWS, set(Row.__dataclass_fields__), []
+    for number, line in enumerate(row_lines(place), start=1):
         try:
             found: dict[str, Any] = {key: value for key, value in json.loads(line).items() if key in known}
-            row = Row(**{"id": str(number), **found})
+            row = Row(**found | {"id": str(found.get("id", number))})
+            for name in ("image", "prompt", "answer"):
+                if not isinstance(getattr(row, name), str):
+                    raise TypeError(f"{name} was {getattr(row, name)!r}")
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"line {number} of {file} must be JSON with image, prompt and answer: {error}") from error
         out.append(row)
@@ -129,9 +143,10 @@ def shards(place: Path) -> list[Path]:
     """Return the shards of a partition's folder, in their order.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or one is missing.
     """
-    found = sorted(place.glob("shard_*"), key=lambda path: int(path.name.removeprefix("shard_")))
-    if not found:
-        raise ValueError(f"partition must be a folder with shard_0, shard_1, ..., was {place}")
+    names = sorted(path.name for path in place.glob("shard_*"))
+    found = [place / f"shard_{k}" for k in range(len(names))]
+    if not found or {path.name for path in found} != set(names):
+        raise ValueError(f"partition must be a folder with shard_0, shard_1, ..., none missing, {place} held {names}")
     return found

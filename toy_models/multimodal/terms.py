@@ -111,7 +111,7 @@ def first_laws(ensemble: Ensemble, asked: Asked, seen: Array = None) -> tuple[Ar
         found = ensemble.next_token(asked.prompts(chosen), looked)
         parts = found.log_law, torch.stack(list(found.log_laws)).transpose(0, 1), found.log_router.T
         for held, part in zip(rows, parts, strict=True):
-            for i, one in zip(chosen, part.double().exp().numpy(), strict=True):
+            for i, one in zip(chosen, part.double().exp().cpu().numpy(), strict=True):
                 held[i] = one
     mixed, laws, router = (np.stack(held) for held in rows)
     return normal(mixed), normal(laws).transpose(1, 0, 2), router.T

@@ -24,6 +24,7 @@ from ddfm_theory.arrays import positive_int
 from ddfm_theory.bridge import CheckpointExpert
 from ddfm_theory.files import write_whole
 from toy_models.multimodal.folders import Row, filled, images_of, read_rows, shards
+from toy_models.multimodal.identity import refuse_other, rows_digest, same, weights_digest
 from toy_models.multimodal.models import TOWER, write_model
 from toy_models.multimodal.towers import load, shown
 
@@ -193,54 +194,63 @@ def train(
     Args:
         places: data folders: one shard, or all of them.
         start: the checkpoint that training starts from, all that experts share.
-        out: the folder that is written, whole, at the end; training.json in it tells steps, losses and work.
+        out: the folder that is written, whole, at the end; training.json in it tells steps, losses and work. If the
+            same training wrote it before, nothing is done.
         settings: how.
         device: ``cpu`` or ``cuda``.
         say: told what goes on.
 
     Raises:
-        ValueError: what is wrong with data, checkpoint or settings; a state of another run.
+        ValueError: what is wrong with data, checkpoint or settings; a state, or a folder, of another run.
     """
+    _check(settings, start, device)
+    made_of = {"settings": json.dumps(asdict(settings)), "rows_sha256": rows_digest(places)}
     if out.exists():
-        return out
-    _check(settings, device)
+        return same(out, REPORT, made_of)
     out.parent.mkdir(parents=True, exist_ok=True)
     begun, expert = time.perf_counter(), load(start, settings.frozen, device)
     trainer = Trainer(expert, Data(places, expert, settings.width), settings)
+    made_of["start_sha256"] = weights_digest(expert.model)
     kept = out.parent / f".{out.name}.{STATE}"
-    _resume(trainer, kept, settings)
+    _resume(trainer, kept, made_of)
     work = None if trainer.done >= settings.steps else flops_of(trainer)
     while trainer.done < settings.steps:
         loss = trainer.step()
         if say:
             say(f"{out.name}: step {trainer.done} of {settings.steps}, loss {loss:.3f}")
         if trainer.done % settings.save_every == 0 and trainer.done < settings.steps:
-            write_whole(kept, save(trainer.state(), {"settings": json.dumps(asdict(settings))}))
-    report = {"settings": asdict(settings), "rows": len(trainer.data.rows), "width": trainer.data.width,
+            write_whole(kept, save(trainer.state(), made_of))
+    report = {**made_of, "settings": asdict(settings), "rows": len(trainer.data.rows), "width": trainer.data.width,
               "flops_a_step": work, "losses": trainer.losses, "seconds": time.perf_counter() - begun}  # fmt: skip
     filled(out, lambda draft: _write(draft, expert, report, start / TOWER if settings.frozen else None))
     kept.unlink(missing_ok=True)
     return out
 
 
-def _check(settings: Settings, device: str) -> None:
+def _check(settings: Settings, start: Path, device: str) -> None:
     for name in ("steps", "batch", "save_every"):
         positive_int(getattr(settings, name), name)
+    positive_int(settings.seed, "seed", 0)
     if not 0 < settings.rate < math.inf:
         raise ValueError(f"rate must be positive and finite, was {settings.rate}")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device must be there, was {device}, and Torch sees no GPU")
+    if not start.is_dir():
+        raise ValueError(f"start must be a checkpoint's folder, was {start}")
+    there = ["cpu", *["cuda"][: torch.cuda.device_count()], *map("cuda:{}".format, range(torch.cuda.device_count()))]
+    if device not in there:
+        raise ValueError(f"device must be there, was {device}, and Torch sees {there}")
 
 
-def _resume(trainer: Trainer, kept: Path, settings: Settings) -> None:
+def _resume(trainer: Trainer, kept: Path, made_of: dict[str, str]) -> None:
     if not kept.exists():
         return
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(kept, "pt") as opened:
-        before = json.loads(opened.metadata()["settings"])
-    if before != asdict(settings):
-        raise ValueError(f"settings must be those of the run that {kept} was saved by, {before}, were {settings}")
+    try:
+        with safe_open(kept, "pt") as opened:
+            before = opened.metadata()
+    except SafetensorError as error:
+        raise ValueError(f"out must have a whole state or none beside it, {kept} was not: {error}") from error
+    refuse_other(before, made_of, kept)
     trainer.take_up(load_file(kept))
 
 
