@@ -97,10 +97,13 @@ def verify(
     from ddfm_theory.ledger import verify as run
 
     with refusing("verify"):
+        for path in (json, latex, markdown):
+            writable(path)  # before it runs: a slip in a name would cost the evidence
+        _between_markers(markdown, "")
         result = run(profile=profile, claims=claim, data=data, seed=seed, progress=progress)
         write(json, result.to_json() if json else "")
         write(latex, reports.latex(result) if latex else "")
-        write(markdown, _between_markers(markdown, reports.markdown(result)) if markdown else "")
+        write(markdown, _between_markers(markdown, reports.markdown(result)))
     progress("")
     console = Console(width=None if sys.stdout.isatty() else 132)
     console.print(reports.table(result))
@@ -121,6 +124,7 @@ def prove(
 
     arguments = [part for name in claim or [] for part in ("--claim", name)]
     with refusing("prove"):
+        writable(latex)
         raise typer.Exit(run([*arguments, *(["--latex", str(latex)] if latex else [])]))
 
 
@@ -159,6 +163,8 @@ def partition(
     from ddfm_theory.partition import load_npy, partition_file
 
     with refusing("partition"):
+        if out and out.exists() and not out.is_dir():
+            raise ValueError(f"out must be a folder, {out} was a file")
         options = {name: load_npy(path, name) for name, path in (("weights", weights), ("targets", targets)) if path}
         say = lambda stage, done, rows: progress(f"{stage}: {done:,} of {rows:,} rows")  # noqa: E731
         found = partition_file(features, clusters, seed, method=method, progress=say, **options)
@@ -176,7 +182,7 @@ def partition(
 def train(
     partition: Annotated[Path, typer.Option(help="a folder of shards shard_0, shard_1, ...")],
     start: Annotated[Path, typer.Option(help="the checkpoint to start from, all that experts share")],
-    out: Annotated[Path, typer.Option(help="the folder to write; if it is there, nothing is done")],
+    out: Annotated[Path, typer.Option(help="the folder to write; if the same training wrote it, nothing is done")],
     shard: Annotated[int | None, typer.Option(help="the expert's shard; none: the dense model, on all of them")] = None,
     steps: Annotated[int, typer.Option(help="optimizer steps; an expert of K takes a K-th of the dense ones")] = 100,
     batch: Annotated[int, typer.Option(help="rows a step")] = 32,
@@ -188,6 +194,7 @@ def train(
 ) -> None:
     """Train one expert on its shard, or the dense model; called again after a kill, it goes on to the same bytes."""
     room("train")
+    quietly()
     from toy_models.multimodal.training import Settings, train_shard
 
     with refusing("train"):
@@ -270,8 +277,12 @@ def score(
     benchmark: Annotated[str, typer.Option(help="vqa, mme, refcoco, anls or exact")],
     results: Annotated[list[Path], typer.Argument(help="result files (for MME, folders), read as one run")],
     annotations: Annotated[Path | None, typer.Option(help="the references of vqa, anls and exact")] = None,
-    variant: Annotated[str | None, typer.Option(help="of VQA accuracy, required there")] = None,
-    convention: Annotated[str | None, typer.Option(help="of boxes, required for refcoco")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="of VQA accuracy, required there: official, normalized, m4c or min3")
+    ] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="of boxes, required for refcoco: thousandths, unit, unit-square or pixels")
+    ] = None,
     seed: Annotated[int, typer.Option(help="the seed of the bootstrap")] = 0,
 ) -> None:
     """Score result files, with bootstrap intervals; missing or duplicate ids are refused."""
@@ -285,8 +296,12 @@ def score(
                    f"{row['unread']} unread")  # fmt: skip
 
 
-def _between_markers(path: Path, table: str) -> str:
-    """Return the file's text with the table between its ledger markers."""
+def _between_markers(path: Path | None, table: str) -> str:
+    """Return the file's text with the table between its ledger markers, nothing where there is no file."""
+    if path is None:
+        return ""
+    if not path.is_file():
+        raise ValueError(f"markdown must be a file that exists, was {path}")
     start, end = "<!-- ledger -->", "<!-- /ledger -->"
     text = path.read_text()
     if start not in text or end not in text:
@@ -296,11 +311,15 @@ def _between_markers(path: Path, table: str) -> str:
 
 def write(path: Path | None, text: str) -> None:
     """Write a file that was asked for."""
-    if path is None:
-        return
-    if path.is_dir() or not path.parent.is_dir():
+    if path is not None:
+        writable(path)
+        write_whole(path, text)
+
+
+def writable(path: Path | None) -> None:
+    """Refuse a file to write that is a folder, or in none."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise ValueError(f"a file to write must be in a folder that exists, was {path}")
-    write_whole(path, text)
 
 
 def spread(arguments: list[str]) -> list[str]:

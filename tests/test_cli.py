@@ -55,12 +55,14 @@ def test_partition(tmp_path):
         (["--clusters", "0"], "n_clusters must be"),
         (["--clusters", "91"], "n_clusters must be"),
         (["--clusters", "2", "--method", "guess"], "method must be one of"),
+        (["--clusters", "2", "--targets", "features.npy"], "targets must not be given for method balanced"),
+        (["--clusters", "2", "--out", "features.npy"], "out must be a folder, features.npy was a file"),
     ],
 )
-def test_partition_refuses(arguments, words, tmp_path):
-    path = tmp_path / "features.npy"
-    np.save(path, np.ones((90, 6), dtype=np.float32))
-    done = RUNNER.invoke(app, ["partition", str(path), *arguments])
+def test_partition_refuses(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("features.npy", np.ones((90, 6), dtype=np.float32))
+    done = RUNNER.invoke(app, ["partition", "features.npy", *arguments])
     assert done.exit_code == 2
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -95,6 +97,28 @@ def test_help_is_whole(arguments, code, monkeypatch, capsys):
         main()
     assert stopped.value.code == code
     assert "verify" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["verify", "--json"], ["verify", "--latex"], ["verify", "--markdown"], ["prove", "--latex"]],
+    ids=" ".join,
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(arguments, tmp_path, monkeypatch):
+    for work in ("ddfm_theory.ledger.verify", "proofs.__main__.main"):
+        monkeypatch.setattr(work, lambda *given, **more: pytest.fail("it ran"))
+    done = RUNNER.invoke(app, [*arguments, str(tmp_path / "no" / "out")])
+    assert (done.exit_code, "in a folder that exists" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("text", [None, "no markers"])
+def test_a_ledger_is_written_between_markers_that_are_there(text, tmp_path, monkeypatch):
+    monkeypatch.setattr("ddfm_theory.ledger.verify", lambda **given: pytest.fail("it ran"))
+    path = tmp_path / "page.md"
+    if text is not None:
+        path.write_text(text)
+    done = RUNNER.invoke(app, ["verify", "--markdown", str(path)])
+    assert (done.exit_code, "markdown must" in done.stderr) == (2, True)
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):
