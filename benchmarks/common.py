@@ -15,6 +15,7 @@ from typing import Any
 from ddfm_theory.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent / "README.md"
 PACKAGES = ("numpy", "torch", "python-flint", "sympy")
 
 
@@ -74,3 +75,10 @@ def write(path: Path, result: dict[str, Any]) -> None:
     """Write JSON to a temporary file beside the path, then put it in place."""
     path.parent.mkdir(exist_ok=True)
     write_whole(path, json.dumps({"machine": machine(), **result}, indent=1) + "\n")
+
+
+def into_readme(name: str, section: str) -> None:
+    """Put a section between its marks in benchmarks/README.md."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    before, rest = README.read_text().split(begin)
+    write_whole(README, (before + begin + section + end + rest.split(end)[1]).encode())

@@ -35,7 +35,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.partition_report import into_readme, verdicts
+from benchmarks.common import into_readme
+from benchmarks.partition_report import section, verdicts
 from ddfm_theory.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
@@ -313,7 +314,7 @@ def main() -> None:
         print(json.dumps(cell(*json.loads(args.cell))), flush=True)
         return
     if args.readme:
-        into_readme(json.loads(args.out.read_text()))
+        into_readme("partition", section(json.loads(args.out.read_text())))
         return
     rows = json.loads(args.out.read_text())["rows"] if args.resume and args.out.exists() else []
     with tempfile.TemporaryDirectory() as folder:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from ddfm_theory.files import write_whole
-
-README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- partition -->\n", "<!-- /partition -->\n"
 
 
 def verdicts(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -35,12 +29,6 @@ def verdicts(rows: list[dict[str, Any]]) -> dict[str, Any]:
         if len(line) > 1:
             growth[k] = round(float(np.polyfit(*np.log(np.array(line)).T, 1)[0]), 2)
     return {"against": against, "memory": memory, "growth": growth}
-
-
-def into_readme(result: dict[str, Any]) -> None:
-    """Put the section between its marks."""
-    before, rest = README.read_text().split(BEGIN)
-    write_whole(README, (before + BEGIN + section(result) + END + rest.split(END)[1]).encode())
 
 
 def section(result: dict[str, Any]) -> str:

@@ -33,8 +33,10 @@ def test_one_command_runs_every_part_that_wants_a_gpu(tmp_path):
 
 
 def test_the_benchmark_of_the_bridge_runs(make_expert):
-    found = decoding([make_expert("llama", 0), make_expert("llama", 1)], 2, 1, "cpu", [3, 4, 5])
-    assert found.keys() == {"one", "mixture", "top_1"}
+    found = decoding(
+        [make_expert("llama", 0), make_expert("llama", 1), make_expert("llama", 2)], 2, 1, "cpu", [3, 4, 5]
+    )
+    assert found.keys() == {"one", "top_1", "mixture_2", "mixture_3"}
     assert scoring(3, 50, 1, "cpu").keys() == {"plain", "ours", "read"}
 
 
